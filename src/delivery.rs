@@ -1,0 +1,83 @@
+//! What the host handed over: the events of one call, where they stood, and how often they were tried.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The events of one call, all of one source.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The system of `concord.toml` that the events come from.
+    pub system: Arc<str>,
+    /// The function that received them.
+    pub function: Arc<str>,
+    /// The host's invocation id; goes into every log line.
+    pub invocation: String,
+    /// The W3C `traceparent` of the call, when the host sent one.
+    pub traceparent: Option<String>,
+    /// Whether the host will bring the same delivery again if it fails.
+    pub attempt: Attempt,
+    /// How much time there is until it must be answered.
+    pub within: Duration,
+    /// The events, in the order they were handed over.
+    pub events: Vec<Event>,
+}
+
+/// How often a delivery was tried and whether it comes again.
+///
+/// Source: Functions custom handler, `RetryContext`. Without a retry policy the host moves on after
+/// any answer, so a delivery without one is on its last attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Failed attempts before this one.
+    pub count: u32,
+    /// True when a failure now would lose the delivery.
+    pub last: bool,
+}
+
+/// One message of a delivery, as it came.
+#[derive(Clone, Debug, Default)]
+pub struct Event {
+    /// The body, byte for byte.
+    pub body: Bytes,
+    /// Where it stood.
+    pub origin: Origin,
+    /// Application properties that matter: CloudEvents attributes and trace context.
+    pub properties: Vec<(String, String)>,
+    /// Only these maps are to handle it; empty means all. Set for events that come back for a part
+    /// of their maps only.
+    pub only: Vec<String>,
+    /// How often this event was deferred before.
+    pub deferred: u32,
+}
+
+/// Where an event stood in its stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Namespace and hub, queue or topic: `ns1.servicebus.windows.net/hub1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Arc<str>>,
+    /// The partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Arc<str>>,
+    /// The number in the partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<i64>,
+    /// When the broker took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enqueued: Option<Timestamp>,
+    /// When Concord first saw it: the emit time of events that carry none at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<Timestamp>,
+}
+
+impl Event {
+    /// The value of an application property; names are compared without case.
+    pub fn property(&self, name: &str) -> Option<&str> {
+        let found = self.properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}

@@ -1,0 +1,4 @@
+//! The emulated Dataverse.
+
+pub mod model;
+pub mod query;

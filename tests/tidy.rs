@@ -1,0 +1,2 @@
+//! Tests.
+#![cfg(test)]
