@@ -109,10 +109,10 @@ pub struct ColumnDefinition {
     #[serde(default)]
     pub precision: Option<u32>,
     /// Lowest value of a number.
-    #[serde(default)]
+    #[serde(default, with = "rust_decimal::serde::str_option")]
     pub min: Option<Decimal>,
     /// Highest value of a number.
-    #[serde(default)]
+    #[serde(default, with = "rust_decimal::serde::str_option")]
     pub max: Option<Decimal>,
     /// The choices, or the states, or the statuses.
     #[serde(default)]
