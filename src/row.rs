@@ -62,6 +62,8 @@ pub struct Row {
     pub order: Order,
     /// Follows the change to the target.
     pub correlation: Correlation,
+    /// Leave the target alone unless this system wrote the row: set for rows that left a filter.
+    pub only_if_known: bool,
 }
 
 /// The key columns with their values, in the order of the map.
@@ -211,9 +213,23 @@ impl Row {
     }
 }
 
-/// The first 128 bits of a SHA-256 over a row.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// The first 128 bits of a SHA-256 over a row; hexadecimal as text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct RowHash([u8; 16]);
+
+impl Serialize for RowHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RowHash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
+        let number = u128::from_str_radix(&text, 16).map_err(serde::de::Error::custom)?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}
 
 impl fmt::Display for RowHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -389,6 +405,7 @@ mod tests {
             }),
             order: Order::emitted_at(Timestamp::UNIX_EPOCH),
             correlation: Correlation::default(),
+            only_if_known: false,
         };
         assert_eq!(row("A").hash(), row("A").hash());
         assert_ne!(row("A").hash(), row("B").hash());
