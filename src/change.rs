@@ -9,8 +9,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
+use crate::digest;
 use crate::order::Order;
 
 /// What a source said about one of its entities.
@@ -76,15 +76,7 @@ impl Correlation {
 
     /// The same id for the same parts, whenever and wherever it is computed.
     pub fn derived<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let digest = hash.finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(digest.get(..16).unwrap_or(&[0; 16]));
-        Self(uuid::Uuid::from_bytes(id))
+        Self(uuid::Uuid::from_bytes(digest::of(parts)))
     }
 
     /// A `traceparent` for the calls made on behalf of this change.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::change::Correlation;
+use crate::digest;
 use crate::order::Order;
 
 /// Where the rows of one map go, and what of the map every row must carry. Shared by all of them.
@@ -201,15 +201,9 @@ impl Row {
 
     /// A hash over what would be written, and by which contract: equal hashes, equal rows.
     pub fn hash(&self) -> RowHash {
-        let mut hash = Sha256::new();
-        hash.update(self.to.table.as_bytes());
-        hash.update([0]);
-        hash.update(serde_json::to_vec(&self.key).unwrap_or_default());
-        hash.update([0]);
-        hash.update(serde_json::to_vec(&self.action).unwrap_or_default());
-        let mut short = [0; 16];
-        short.copy_from_slice(hash.finalize().get(..16).unwrap_or(&[0; 16]));
-        RowHash(short)
+        let key = serde_json::to_vec(&self.key).unwrap_or_default();
+        let action = serde_json::to_vec(&self.action).unwrap_or_default();
+        RowHash(digest::of([self.to.table.as_bytes(), &*key, &*action]))
     }
 }
 
@@ -233,7 +227,7 @@ impl<'de> Deserialize<'de> for RowHash {
 
 impl fmt::Display for RowHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&digest::hex(&self.0))
     }
 }
 

@@ -271,15 +271,11 @@ pub fn tend(entry: &Entry, claim: Claim, lease: Timestamp, now: Timestamp) -> Te
         next.intent = Some(Intent { version: intent.version, claim, lease });
         return Tending::Resume(next, version);
     }
-    match newest(&next, None).filter(|version| version.action.is_some()) {
-        Some(version) => {
-            next.loose.push(Loose { claim, lease });
-            let claims = over.into_iter().chain([claim]).collect();
-            Tending::Assert(next, version, claims)
-        }
-        None => {
-            next.loose.retain(|loose| !over.contains(&loose.claim));
-            Tending::Forget(next)
-        }
-    }
+    let Some(version) = newest(&next, None).filter(|version| version.action.is_some()) else {
+        next.loose.retain(|loose| !over.contains(&loose.claim));
+        return Tending::Forget(next);
+    };
+    next.loose.push(Loose { claim, lease });
+    let claims = over.into_iter().chain([claim]).collect();
+    Tending::Assert(next, version, claims)
 }

@@ -1,9 +1,9 @@
 //! Index rows: how the sweep finds what it must visit without scanning a table.
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use super::entry::Claim;
+use crate::digest;
 use crate::store::{Entity, Property};
 
 /// Where leases stand in a partition, up to the ones that end at `until`.
@@ -24,8 +24,7 @@ pub(super) fn lease(end: Timestamp, claim: Claim, part: u64, keys: &[&str]) -> E
 
 /// The row of one held removal.
 pub(super) fn hold(due: Timestamp, key: &str) -> Entity {
-    let digest = Sha256::digest(key.as_bytes());
-    let short: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let short = digest::hex(&digest::of([key.as_bytes()]));
     list(format!("~h{}~{short}", sortable(due)), &[key])
 }
 

@@ -43,9 +43,9 @@ pub use self::slot::Slot;
 pub use self::sweep::Due;
 use crate::chance::Chance;
 use crate::clock::SharedClock;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::row::Key;
-use crate::store::{self, Etag, Table};
+use crate::store::{Etag, Table};
 
 /// How the ledger is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
@@ -144,7 +144,8 @@ impl Ledger {
     ) -> Result<Vec<(usize, Looked)>, Fault> {
         let rows: Vec<String> =
             indices.iter().filter_map(|index| slots.get(*index)).map(|s| s.row.clone()).collect();
-        let found = self.table.get_many(partition, &rows).await.map_err(|error| fault(&error))?;
+        let found =
+            self.table.get_many(partition, &rows).await.map_err(|error| error.fault(PLACE))?;
         let mut read = Vec::with_capacity(indices.len());
         for (index, stored) in indices.into_iter().zip(found) {
             read.push((
@@ -170,14 +171,5 @@ impl Ledger {
     }
 }
 
-/// What a refusal of the store means for the rows concerned.
-fn fault(error: &store::Error) -> Fault {
-    let (kind, pause) = match error {
-        store::Error::Conflict { .. } => (Kind::Conflict, None),
-        store::Error::TooLarge { .. } => (Kind::TooLarge, None),
-        store::Error::Unavailable { retry_after, .. } => (Kind::Storage, *retry_after),
-        store::Error::Unauthorised { .. } => (Kind::Credential, None),
-        store::Error::Invalid { .. } => (Kind::Misconfigured, None),
-    };
-    Fault::new(kind, format!("ledger: {error}")).retry_after(pause)
-}
+/// The name of this part of storage in messages.
+const PLACE: &str = "ledger";

@@ -10,7 +10,7 @@ use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
 use super::entry::Entry;
-use super::{Ledger, Looked, PARALLEL, Slot, fault};
+use super::{Ledger, Looked, PARALLEL, PLACE, Slot};
 use crate::fault::{Fault, Kind};
 use crate::row::Key;
 use crate::store::{self, Entity, Operation, Property};
@@ -197,7 +197,7 @@ impl Ledger {
                 store::Error::Unauthorised { .. } | store::Error::Invalid { .. } => (false, true),
             };
             if failed {
-                done.push(item.failed(fault(error)));
+                done.push(item.failed(error.fault(PLACE)));
                 continue;
             }
             if afresh {

@@ -7,8 +7,7 @@
 
 use std::fmt::Write as _;
 
-use sha2::{Digest, Sha256};
-
+use crate::digest;
 use crate::row::Key;
 
 /// Where one entry stands.
@@ -27,7 +26,7 @@ impl Slot {
     /// The slot of a key of a map that has this many buckets.
     pub fn of(map: &str, key: &Key, buckets: u32) -> Self {
         let text = key.to_string();
-        let digest = Sha256::digest(text.as_bytes());
+        let digest = digest::of([text.as_bytes()]);
         let head = digest.iter().take(4).fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte));
         let row = encoded(&text);
         let row = if row.encode_utf16().count() > LONGEST { cut(&row, &digest) } else { row };
@@ -58,9 +57,7 @@ fn encoded(text: &str) -> String {
 fn cut(row: &str, digest: &[u8]) -> String {
     let mut short: String = row.chars().take(100).collect();
     short.push_str("%%");
-    for byte in digest.iter().take(16) {
-        let _infallible = write!(short, "{byte:02x}");
-    }
+    short.push_str(&digest::hex(digest));
     short
 }
 

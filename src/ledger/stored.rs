@@ -9,10 +9,10 @@ use bytes::Bytes;
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use object_store::{ObjectStoreExt as _, path::Path};
 use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest as _, Sha256};
 
 use super::entry::{Entry, Loose};
 use super::{Ledger, Slot};
+use crate::digest;
 use crate::fault::{Fault, Kind};
 use crate::row::Key;
 use crate::store::{Entity, Property};
@@ -71,7 +71,7 @@ impl Ledger {
             entity.properties.insert(format!("{name}_z"), Property::Bytes(deflated.into()));
             return Ok(());
         }
-        let path = format!("rows/{}", hex(&Sha256::digest(&deflated)));
+        let path = format!("rows/{}", digest::hex(&digest::of([&*deflated])));
         let written = self.blobs.put(&Path::from(path.as_str()), deflated.into()).await;
         written.map_err(unavailable)?;
         entity.properties.insert(format!("{name}_blob"), Property::Text(path));
@@ -110,10 +110,6 @@ fn deflate(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes)?;
     encoder.finish()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {

@@ -9,7 +9,7 @@ use super::decide::{self, Tending};
 use super::entry::{Claim, Entry, Held};
 use super::revise::{Revised, Revision};
 use super::settle::{Assertion, again};
-use super::{Ledger, Slot, fault, index, slot};
+use super::{Ledger, PLACE, Slot, index, slot};
 use crate::fault::Fault;
 use crate::row::{Action, Destination, Key, Row};
 use crate::store::{Entity, Operation};
@@ -59,7 +59,7 @@ impl Ledger {
     ) -> Result<(), Fault> {
         let (from, until) = index::leases(self.now());
         let page = self.table.scan(partition, &from, &until, VISIT).await;
-        let page = page.map_err(|error| fault(&error))?;
+        let page = page.map_err(|error| error.fault(PLACE))?;
         due.more |= page.next.is_some();
         let claim = self.new_claim();
         for stored in &page.rows {
@@ -118,7 +118,7 @@ impl Ledger {
         let now = self.now();
         let (from, until) = index::holds(now);
         let page = self.table.scan(partition, &from, &until, VISIT).await;
-        let page = page.map_err(|error| fault(&error))?;
+        let page = page.map_err(|error| error.fault(PLACE))?;
         due.more |= page.next.is_some();
         for stored in &page.rows {
             let mut ripe = 0;
@@ -139,7 +139,8 @@ impl Ledger {
     /// The slots that an index row names, with the keys their entries are of.
     async fn keyed(&self, partition: &str, index: &Entity) -> Result<Vec<(Slot, Key)>, Fault> {
         let rows = index::keys(index);
-        let found = self.table.get_many(partition, &rows).await.map_err(|error| fault(&error))?;
+        let found =
+            self.table.get_many(partition, &rows).await.map_err(|error| error.fault(PLACE))?;
         let mut keyed = Vec::with_capacity(rows.len());
         for (row, stored) in rows.into_iter().zip(found) {
             let Some(stored) = stored else { continue };
@@ -154,7 +155,7 @@ impl Ledger {
 
     async fn discard(&self, partition: &str, row: &str) -> Result<(), Fault> {
         let discarded = self.table.transact(partition, vec![Operation::Discard(row.to_owned())]);
-        discarded.await.map(drop).map_err(|error| fault(&error))
+        discarded.await.map(drop).map_err(|error| error.fault(PLACE))
     }
 }
 
