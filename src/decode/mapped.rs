@@ -10,7 +10,7 @@ use crate::change::{Correlation, Kind};
 use crate::decode::config::{Config, EntityOf, Operation, SchemaOf, Shape};
 use crate::decode::json::{self, Object, Type};
 use crate::decode::path::Path;
-use crate::decode::{Facts, Problem, malformed, time};
+use crate::decode::{Facts, Problem, Properties, malformed, time};
 use crate::fault::Fault;
 
 /// Where the facts stand, compiled.
@@ -183,11 +183,7 @@ pub(super) fn correlation(object: &Object<'_>, paths: &Paths) -> Option<Correlat
     Some(read.unwrap_or_else(|| Correlation::derived([text.as_bytes()])))
 }
 
-fn properties<'a>(
-    object: &Object<'a>,
-    paths: &Paths,
-    kind: Kind,
-) -> Result<Vec<(Cow<'a, str>, Cow<'a, RawValue>)>, Fault> {
+fn properties<'a>(object: &Object<'a>, paths: &Paths, kind: Kind) -> Result<Properties<'a>, Fault> {
     let Some(path) = &paths.properties else { return Ok(members(object)) };
     let found = path.find(object).filter(|raw| json::type_of(raw) != Type::Null);
     match (found, kind) {
@@ -206,31 +202,37 @@ fn properties<'a>(
 }
 
 /// All members of an object as properties.
-pub(super) fn members<'a>(object: &Object<'a>) -> Vec<(Cow<'a, str>, Cow<'a, RawValue>)> {
+pub(super) fn members<'a>(object: &Object<'a>) -> Properties<'a> {
     object.0.iter().map(|(name, value)| (name.clone(), Cow::Borrowed(*value))).collect()
 }
 
 /// A whole number, or none where null or blank stands.
 pub(super) fn whole(raw: &RawValue, field: &str) -> Result<Option<u64>, Fault> {
-    let read = blank_as_none(raw, |text| text.parse().ok());
-    read.ok_or_else(|| malformed("the version is not a whole number").field(field))
+    let refused = || malformed("the version is not a whole number").field(field);
+    said(raw).ok_or_else(refused)?.map(|text| text.parse().map_err(|_| refused())).transpose()
 }
 
 /// A moment, or none where null or blank stands.
 pub(super) fn moment(raw: &RawValue, field: &str) -> Result<Option<Timestamp>, Fault> {
-    let read = blank_as_none(raw, time::moment);
-    read.ok_or_else(|| malformed("the time of sending is not a time").field(field))
+    let refused = || malformed("the time of sending is not a time").field(field);
+    said(raw).ok_or_else(refused)?.map(|text| time::moment(&text).ok_or_else(refused)).transpose()
 }
 
-/// None when it cannot be read; `Some(None)` when there is nothing to read: a row of a CSV file has
-/// "" where JSON has null.
-fn blank_as_none<T>(raw: &RawValue, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+/// What a value says, if it says anything: in a row of a CSV file "" stands where JSON has null. None
+/// when it can say nothing at all.
+#[allow(clippy::option_option, reason = "unreadable and absent are two things")]
+fn said(raw: &RawValue) -> Option<Option<Cow<'_, str>>> {
     if json::type_of(raw) == Type::Null {
         return Some(None);
     }
-    let text = json::scalar(raw)?;
-    let text = text.trim();
-    if text.is_empty() { Some(None) } else { read(text).map(Some) }
+    json::scalar(raw).map(|text| (!text.trim().is_empty()).then(|| trimmed(text)))
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
 }
 
 fn required<'a>(object: &Object<'a>, path: &Path, what: &str) -> Result<Cow<'a, str>, Fault> {

@@ -64,7 +64,7 @@ struct Facts<'a> {
     event_id: Option<Cow<'a, str>>,
     correlation: Option<Correlation>,
     codes: Vec<Cow<'a, str>>,
-    properties: Vec<(Cow<'a, str>, Cow<'a, RawValue>)>,
+    properties: Properties<'a>,
     edges: Vec<Edge<'a>>,
 }
 
@@ -178,6 +178,9 @@ impl Decoder {
         })
     }
 }
+
+/// Properties as a change has them: names and values as sent.
+type Properties<'a> = Vec<(Cow<'a, str>, Cow<'a, RawValue>)>;
 
 /// A member's own bytes, and the member.
 type Parts<'a> = (&'a [u8], Result<Member<'a>, Fault>);

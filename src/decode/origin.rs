@@ -43,8 +43,8 @@ impl Place<'_> {
     /// Source: streams and lake, correlation end to end.
     pub(super) fn correlation(self, raw: &[u8]) -> Correlation {
         let names = ["traceparent", "Diagnostic-Id", "cloudEvents:traceparent"];
-        let sent = names.into_iter().filter_map(|name| self.event.property(name));
-        sent.filter_map(Correlation::from_traceparent).next().unwrap_or_else(|| self.derived(raw))
+        let sent = |name| Correlation::from_traceparent(self.event.property(name)?);
+        names.into_iter().find_map(sent).unwrap_or_else(|| self.derived(raw))
     }
 
     fn derived(self, raw: &[u8]) -> Correlation {

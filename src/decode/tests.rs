@@ -192,7 +192,7 @@ fn a_member_can_be_decoded_again_by_itself() {
         let again = decoder.decode(&alone);
         match (decoded.change, &again[0].change) {
             (Ok(first), Ok(second)) => {
-                assert_eq!((first.id, first.codes), (second.id.clone(), second.codes.clone()))
+                assert_eq!((first.id, first.codes), (second.id.clone(), second.codes.clone()));
             }
             (Err(first), Err(second)) => assert_eq!(first.to_string(), second.to_string()),
             (first, second) => panic!("{first:?} {second:?}"),

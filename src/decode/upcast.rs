@@ -12,7 +12,10 @@ use crate::fault::{Fault, Kind};
 
 /// Compiled upcasts of one system.
 #[derive(Debug)]
-pub(super) struct Upcasts(Vec<(Upcast, Vec<(String, Box<RawValue>)>)>);
+pub(super) struct Upcasts(Vec<(Upcast, Defaults)>);
+
+/// Values by name, as JSON.
+type Defaults = Vec<(String, Box<RawValue>)>;
 
 impl Upcasts {
     /// Compiles them; complains about steps that lead nowhere or twice from one version.
@@ -41,7 +44,7 @@ impl Upcasts {
     }
 
     /// The step from where the change stands; one for its own entity goes before one for all.
-    fn next(&self, facts: &Facts<'_>) -> Option<&(Upcast, Vec<(String, Box<RawValue>)>)> {
+    fn next(&self, facts: &Facts<'_>) -> Option<&(Upcast, Defaults)> {
         let fits = |entity: Option<&str>| {
             self.0.iter().find(|(upcast, _)| {
                 Some(upcast.from) == facts.schema
@@ -53,7 +56,7 @@ impl Upcasts {
     }
 }
 
-fn defaults(upcast: &Upcast) -> Vec<(String, Box<RawValue>)> {
+fn defaults(upcast: &Upcast) -> Defaults {
     let raw = |(name, value): (&String, &serde_json::Value)| {
         serde_json::value::to_raw_value(value).ok().map(|raw| (name.clone(), raw))
     };
