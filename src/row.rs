@@ -72,7 +72,7 @@ pub struct Row {
 pub struct Key(pub Vec<(Arc<str>, Value)>);
 
 /// What is to become of a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It is there with these columns.
@@ -89,7 +89,7 @@ pub enum Action {
 }
 
 /// The mapped columns of a row. Columns that are not named are never touched.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub struct Columns {
     /// Column and value, in the order of the map, without the key's columns.
     #[serde(rename = "set")]
@@ -103,7 +103,7 @@ pub struct Columns {
 }
 
 /// A state and status pair (`statecode`, `statuscode`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, Hash)]
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// `statecode`.
@@ -114,7 +114,7 @@ pub struct State {
 }
 
 /// Who owns a row: a user or a team, by GUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Owner {
     /// A system user.
@@ -124,7 +124,7 @@ pub enum Owner {
 }
 
 /// How a row is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Removal {
     /// The row is deleted.

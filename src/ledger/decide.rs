@@ -28,7 +28,7 @@ pub struct Candidate<'a> {
 }
 
 /// What is to be done with a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// Something newer is settled: there is nothing to do.
     Superseded,
@@ -149,7 +149,7 @@ pub fn expired(entry: &Entry, now: Timestamp) -> Vec<Claim> {
 }
 
 /// What a successful write means for the entry as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Settlement {
     /// Replace the entry; the row is then applied.
     Applied(Entry),
@@ -231,7 +231,7 @@ pub fn asserted(
 }
 
 /// What the sweep does about an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Tending {
     /// Nothing here is over.
     Rest,

@@ -9,7 +9,7 @@ use crate::order::Order;
 use crate::row::{Action, Removal, RowHash, State};
 
 /// The memory of one row. An entry that was never stored is the default one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// What the target holds, as far as settled claims tell.
     pub applied: Option<Applied>,
@@ -22,7 +22,7 @@ pub struct Entry {
 }
 
 /// One version of the row: what the target holds or is to hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Version {
     /// Its place among the versions of the row.
     pub order: Order,
@@ -39,7 +39,7 @@ pub struct Version {
 }
 
 /// The version that the target holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Applied {
     /// Which.
     #[serde(flatten)]
@@ -53,7 +53,7 @@ pub struct Applied {
 }
 
 /// A write under way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Intent {
     /// What is being written.
     #[serde(flatten)]
@@ -70,7 +70,7 @@ pub struct Intent {
 pub struct Claim(pub Uuid);
 
 /// A claim that was overtaken before it settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Loose {
     /// Whose write may still be about.
     pub claim: Claim,
@@ -79,7 +79,7 @@ pub struct Loose {
 }
 
 /// A removal that waits for its time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Held {
     /// The place of the removal among the versions of the row.
     pub order: Order,
