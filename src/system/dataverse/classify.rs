@@ -119,7 +119,8 @@ struct Said {
 /// The meaning of an answer that is no success.
 pub(super) fn classify(status: u16, pause: Option<Duration>, body: &[u8]) -> Failure {
     let said = Said::read(body);
-    let (cause, fate, kind, message) = said.by_code().unwrap_or_else(|| said.by_status(status, pause));
+    let (cause, fate, kind, message) =
+        said.by_code().unwrap_or_else(|| said.by_status(status, pause));
     let mut fault = Fault::new(kind, message).detail(said.detail(status)).retry_after(pause);
     if matches!(kind, Kind::Refused | Kind::SchemaGone) {
         fault.field = column(&said.text).map(str::to_owned);
@@ -203,7 +204,9 @@ impl Said {
 
     /// What is left for the status to say.
     fn by_status(&self, status: u16, pause: Option<Duration>) -> Meaning {
-        use Cause::{NoResource, NoRow, Refused, Slow, Taken, Throttled, Token, TooLarge, Unreachable};
+        use Cause::{
+            NoResource, NoRow, Refused, Slow, Taken, Throttled, Token, TooLarge, Unreachable,
+        };
         use Fate::{Not, Unknown};
         match status {
             429 => (Throttled, Not, Kind::Throttled, PAUSE),
@@ -216,9 +219,9 @@ impl Said {
             408 => (Slow, Unknown, Kind::Timeout, NO_ANSWER),
             412 => (Taken, Not, Kind::KeyTaken, TAKEN),
             413 => (TooLarge, Not, Kind::TooLarge, TOO_LARGE),
-            300..400 => (Refused, Not, Kind::Misconfigured, REDIRECT),
-            400..500 if self.is_unknown_name() => (Refused, Not, Kind::SchemaGone, NO_COLUMN),
-            400..500 => (Refused, Not, Kind::Refused, REFUSED),
+            300..=399 => (Refused, Not, Kind::Misconfigured, REDIRECT),
+            400..=499 if self.is_unknown_name() => (Refused, Not, Kind::SchemaGone, NO_COLUMN),
+            400..=499 => (Refused, Not, Kind::Refused, REFUSED),
             _ => (Unreachable, Unknown, Kind::Unreachable, NO_ANSWER),
         }
     }
@@ -231,9 +234,14 @@ impl Said {
     }
 
     fn is_unknown_name(&self) -> bool {
-        ["undeclared property", "invalid property", "could not find a property", "the key in the request uri is not valid"]
-            .iter()
-            .any(|text| self.mentions(text))
+        [
+            "undeclared property",
+            "invalid property",
+            "could not find a property",
+            "the key in the request uri is not valid",
+        ]
+        .iter()
+        .any(|text| self.mentions(text))
     }
 }
 
@@ -287,26 +295,33 @@ fn speaks_of_column(before: &str, after: &str) -> bool {
 }
 
 const PAUSE: &str = "the target asked for a pause; it is tried again by itself";
-const DEADLOCK: &str = "the target's database undid the call in favour of another; it is tried again by itself";
-const SQL_TIMEOUT: &str = "the target's database took too long; it is tried again in smaller pieces";
+const DEADLOCK: &str =
+    "the target's database undid the call in favour of another; it is tried again by itself";
+const SQL_TIMEOUT: &str =
+    "the target's database took too long; it is tried again in smaller pieces";
 const NO_ROW: &str = "a row that this one refers to is not in the target; it waits until it is";
 const NO_RESOURCE: &str = "the target serves nothing under this name; check url, table and the map's version of the schema (concord check)";
 const NO_KEY: &str = "the target has no alternate key on the map's key columns; create it, or correct [key] in the map";
 const NO_COLUMN: &str = "the target does not know a column or key that the map names; correct the map or the table (concord check)";
-const SEVERAL: &str = "more than one row of the target has this key; merge them or use a key that is unique";
-const TAKEN: &str = "another row of the target holds this key; merge the two, or correct the key at the source";
+const SEVERAL: &str =
+    "more than one row of the target has this key; merge them or use a key that is unique";
+const TAKEN: &str =
+    "another row of the target holds this key; merge the two, or correct the key at the source";
 const CONFLICT: &str = "somebody changed the row in between; it is tried again by itself";
-const DUPLICATE_RULE: &str = "a duplicate-detection rule of the target matched; merge the rows or relax the rule";
+const DUPLICATE_RULE: &str =
+    "a duplicate-detection rule of the target matched; merge the rows or relax the rule";
 const FORBIDDEN: &str = "the application user lacks a role or privilege for this; an administrator of the target must grant it";
 const PLUGIN: &str = "a plug-in or synchronous webhook of the target refused the row; its own words are in the error record";
 const RESTRICTED: &str = "the target does not allow this: other rows still refer to it, or the table takes no such message";
 const STATE: &str = "the target does not allow this state or status, or the row is closed; check the status pair in the map";
-const LENGTH: &str = "a text is longer than its column; shorten it at the source, or set max and cut in the map";
+const LENGTH: &str =
+    "a text is longer than its column; shorten it at the source, or set max and cut in the map";
 const VALUE: &str = "the target does not take a value: wrong type, range or choice; correct it at the source or in the map";
 const CONCURRENCY: &str = "the table does not allow conditional writes; turn on optimistic concurrency or drop the condition";
 const CREDENTIAL: &str = "the target did not accept the token, also not a fresh one; check the credential and the application user";
 const NO_ANSWER: &str = "the target gave no usable answer; it is tried again by itself";
-const TOO_LARGE: &str = "the target found the row too large, even alone; leave out or shorten its largest column";
+const TOO_LARGE: &str =
+    "the target found the row too large, even alone; leave out or shorten its largest column";
 const REDIRECT: &str = "the address answers with a redirect; correct url to the environment itself";
 const REFUSED: &str = "the target refused the row; its own words are in the error record";
 

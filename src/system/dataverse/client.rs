@@ -78,6 +78,8 @@ pub(super) struct Reply {
     pub(super) body: Bytes,
     /// The type of the content; empty when there is none.
     pub(super) kind: String,
+    /// How long the service took.
+    pub(super) took: Duration,
 }
 
 /// Makes calls to one environment.
@@ -242,8 +244,9 @@ impl Client {
             request = request.header(CONTENT_TYPE, kind).body(body.clone());
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
+        let sent = Instant::now();
         let response = request.send().await.map_err(unsent)?;
-        self.read(response).await
+        self.read(response, sent).await
     }
 
     fn headers(&self, call: &Call, errand: &Errand) -> HeaderMap {
@@ -269,7 +272,7 @@ impl Client {
         headers
     }
 
-    async fn read(&self, response: Response) -> Result<Reply, Failure> {
+    async fn read(&self, response: Response, sent: Instant) -> Result<Reply, Failure> {
         let status = response.status();
         let headers = response.headers();
         if let Some(hint) = text(headers, "x-ms-dop-hint").and_then(|hint| hint.parse().ok()) {
@@ -286,7 +289,7 @@ impl Client {
             if kind.starts_with("text/html") {
                 return Err(gateway(status.as_u16(), &body));
             }
-            return Ok(Reply { body, kind });
+            return Ok(Reply { body, kind, took: sent.elapsed() });
         }
         Err(classify(status.as_u16(), pause, &body))
     }

@@ -60,7 +60,7 @@ impl Table {
         }
     }
 
-    fn guessed(name: &str) -> Self {
+    pub(super) fn guessed(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             set: plural(name),
@@ -114,8 +114,13 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(schemas: &BTreeMap<String, TableSchema>) -> Self {
-        let saved = schemas.iter().map(|(name, schema)| (name.clone(), Table::saved(schema).into()));
-        Self { saved: saved.collect(), read: RwLock::default(), gate: tokio::sync::Mutex::default() }
+        let saved =
+            schemas.iter().map(|(name, schema)| (name.clone(), Table::saved(schema).into()));
+        Self {
+            saved: saved.collect(),
+            read: RwLock::default(),
+            gate: tokio::sync::Mutex::default(),
+        }
     }
 
     fn get(&self, name: &str, lookups: bool) -> Option<Arc<Table>> {

@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn the_boundary_may_be_quoted_or_taken_from_the_first_line() {
         let text = answer("\r\n");
-        for kind in ["multipart/mixed; charset=utf-8; Boundary=\"batchresponse_7\"", "multipart/mixed"]
+        for kind in
+            ["multipart/mixed; charset=utf-8; Boundary=\"batchresponse_7\"", "multipart/mixed"]
         {
             assert_eq!(read(kind, &text).unwrap().len(), 2, "{kind}");
         }
@@ -178,7 +179,9 @@ mod tests {
         assert_eq!(read(KIND, "--batchresponse_7"), Ok(vec![]));
         assert_eq!(read(KIND, "--batchresponse_7--"), Ok(vec![]));
         assert_eq!(read("multipart/mixed; boundary=", "--\n--\n"), Err(Unreadable::Boundary));
-        for status in ["", "HTTP/1.1", "HTTP/1.1 abc", "HTTP/1.1 99999", "HTTP/1.1 -1", "HTTP/1.1 7"] {
+        for status in
+            ["", "HTTP/1.1", "HTTP/1.1 abc", "HTTP/1.1 99999", "HTTP/1.1 -1", "HTTP/1.1 7"]
+        {
             let text = format!("--batchresponse_7\r\n\r\n{status}\r\n\r\n--batchresponse_7--");
             assert_eq!(read(KIND, &text), Err(Unreadable::Status), "{status}");
         }
