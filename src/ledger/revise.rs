@@ -13,7 +13,7 @@ use super::entry::Entry;
 use super::{Ledger, Looked, PARALLEL, PLACE, Slot};
 use crate::fault::{Fault, Kind};
 use crate::row::Key;
-use crate::store::{self, Entity, Operation, Property};
+use crate::store::{self, Operation};
 
 /// A decision about one entry, made anew each time the entry turns out to have changed.
 pub(super) trait Revision: Send + Sync + Sized {
@@ -52,8 +52,8 @@ struct Step<R> {
 const ROUNDS: u64 = 8;
 /// Entries in one transaction: 100 operations, of which some may be index rows of its entries.
 const ENTRIES: usize = 49;
-/// Bytes in one transaction (Azure Table Storage: 4 MiB, text counted double).
-const BYTES: usize = 3 * 1024 * 1024;
+/// Bytes of entries in one transaction; the rest is for its index rows.
+const BYTES: usize = store::MAX_TRANSACTION / 4 * 3;
 
 type Finished<R> = Vec<(usize, Revised<R>)>;
 
@@ -216,11 +216,11 @@ impl<R> Item<R> {
     }
 }
 
-fn chunked<R>(steps: Vec<Step<R>>) -> Vec<Vec<Step<R>>> {
+fn chunked<R: Revision>(steps: Vec<Step<R>>) -> Vec<Vec<Step<R>>> {
     let mut chunks: Vec<Vec<Step<R>>> = Vec::new();
     let mut bytes = 0;
     for step in steps {
-        let size = size(&step.operation);
+        let size = store::weight(&step.item.revision.slot().partition, &step.operation);
         let full = chunks.last().is_none_or(|chunk| chunk.len() >= ENTRIES);
         if full || bytes + size > BYTES {
             chunks.push(Vec::new());
@@ -232,24 +232,4 @@ fn chunked<R>(steps: Vec<Step<R>>) -> Vec<Vec<Step<R>>> {
         }
     }
     chunks
-}
-
-fn size(operation: &Operation) -> usize {
-    let of = |entity: &Entity| {
-        let sizes = entity.properties.iter().map(|(name, property)| {
-            name.len() * 2
-                + match property {
-                    Property::Text(text) => text.len() * 2,
-                    Property::Bytes(bytes) => bytes.len() * 4 / 3,
-                    Property::Integer(_) => 8,
-                }
-        });
-        sizes.sum::<usize>() + entity.row.len() * 2 + 1_000
-    };
-    match operation {
-        Operation::Insert(entity) | Operation::Put(entity) | Operation::Replace(entity, _) => {
-            of(entity)
-        }
-        Operation::Delete(..) | Operation::Discard(_) => 500,
-    }
 }

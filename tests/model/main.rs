@@ -78,9 +78,9 @@ fn every_mutant_is_caught() {
     ];
     let mut survived = Vec::new();
     for mutant in Mutant::ALL {
-        let caught = cases.iter().position(|case| {
-            states(Protocol { mutant: Some(*mutant), ..case.clone() }).is_err()
-        });
+        let caught = cases
+            .iter()
+            .position(|case| states(Protocol { mutant: Some(*mutant), ..case.clone() }).is_err());
         match caught {
             Some(case) => println!("{mutant:?} is caught by case {case}"),
             None => survived.push(mutant),

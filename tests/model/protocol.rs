@@ -97,13 +97,37 @@ struct Writer {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Phase {
     Idle,
-    Look { claim: Claim },
+    Look {
+        claim: Claim,
+    },
     /// Decided; the entry is to be replaced if it has not changed since.
-    Claim { claim: Claim, next: Entry, seen: u8, done: bool },
-    Write { claim: Claim, outlived: Vec<Claim> },
-    Settle { claim: Claim, outlived: Vec<Claim>, landed: bool },
-    Assert { claims: Vec<Claim>, version: u8, seen: u8, mine: u8 },
-    Asserted { claims: Vec<Claim>, version: u8, seen: u8, mine: u8 },
+    Claim {
+        claim: Claim,
+        next: Entry,
+        seen: u8,
+        done: bool,
+    },
+    Write {
+        claim: Claim,
+        outlived: Vec<Claim>,
+    },
+    Settle {
+        claim: Claim,
+        outlived: Vec<Claim>,
+        landed: bool,
+    },
+    Assert {
+        claims: Vec<Claim>,
+        version: u8,
+        seen: u8,
+        mine: u8,
+    },
+    Asserted {
+        claims: Vec<Claim>,
+        version: u8,
+        seen: u8,
+        mine: u8,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -159,10 +183,12 @@ impl Model for Protocol {
             if state.crashes > 0 {
                 steps.push(Step::Crash(index));
             }
-            if state.lost > 0 && matches!(writer.phase, Phase::Claim { .. } | Phase::Settle { .. }) {
+            if state.lost > 0 && matches!(writer.phase, Phase::Claim { .. } | Phase::Settle { .. })
+            {
                 steps.push(Step::ActUnheard(index));
             }
-            if state.unknown > 0 && matches!(writer.phase, Phase::Write { .. } | Phase::Assert { .. })
+            if state.unknown > 0
+                && matches!(writer.phase, Phase::Write { .. } | Phase::Assert { .. })
             {
                 steps.push(Step::Lose(index));
             }
@@ -382,7 +408,8 @@ impl Protocol {
         let message = state.writers[index].message;
         let version = decide::version(row(message), row(message).hash());
         let mut entry = state.entry.clone();
-        if self.is(Mutant::SettleOverNewer) && entry.intent.as_ref().is_some_and(|i| i.claim == claim)
+        if self.is(Mutant::SettleOverNewer)
+            && entry.intent.as_ref().is_some_and(|i| i.claim == claim)
         {
             entry.applied = None;
         }
@@ -564,7 +591,9 @@ impl State {
         }
         self.flying.iter().for_each(|(claim, _)| note(*claim));
         let renamed = |old: &Claim| {
-            used.iter().position(|claim| claim == old).map(|at| claim(u8::try_from(at).unwrap() + 1))
+            used.iter()
+                .position(|claim| claim == old)
+                .map(|at| claim(u8::try_from(at).unwrap() + 1))
         };
         let rename = |old: &mut Claim| *old = renamed(old).unwrap_or(*old);
         self.entry.rename(&rename);

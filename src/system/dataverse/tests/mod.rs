@@ -103,6 +103,7 @@ fn write(number: &str, action: Action) -> Write {
         action,
         order: Order::emitted_at(Timestamp::UNIX_EPOCH),
         correlation: Correlation(CORRELATION.parse().unwrap()),
+        only_if_known: false,
     };
     Write { row: Arc::new(row), before: None }
 }
