@@ -110,7 +110,7 @@ impl Envelope {
 
     /// What the timer says, when a timer made the call.
     pub fn timer(&self) -> Option<Timer> {
-        self.inputs.iter().flat_map(|(_, input)| input.bodies.first()).find_map(|body| {
+        self.inputs.iter().filter_map(|(_, input)| input.bodies.first()).find_map(|body| {
             let said: TimerInfo = serde_json::from_slice(body).ok()?;
             let last = said.status.and_then(|status| status.last);
             let last =

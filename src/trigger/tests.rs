@@ -12,8 +12,11 @@ use super::*;
 /// Does what the first event of its call says, and remembers what it was called with.
 #[derive(Default)]
 struct Told {
-    calls: Mutex<Vec<(String, String, u32, Option<String>)>>,
+    calls: Mutex<Vec<Seen>>,
 }
+
+/// Function, invocation, attempt and trace context of a call.
+type Seen = (String, String, u32, Option<String>);
 
 #[async_trait]
 impl Handler for Told {
