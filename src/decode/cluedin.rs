@@ -55,16 +55,16 @@ fn wrapped<'a>(object: &Object<'a>) -> Result<Option<Object<'a>>, Fault> {
     }
 }
 
-/// The first of these members that says something, in the envelope or the data.
+/// The first of these members that says something, in the envelope before the data: a property may
+/// have the same name.
 fn first<'a, 'n>(
     object: &Object<'a>,
     data: &Object<'a>,
     names: &[&'n str],
 ) -> Option<(&'n str, &'a RawValue)> {
     let says = |raw: &&RawValue| !matches!(raw.get(), "null" | "\"\"");
-    names.iter().find_map(|name| {
-        let found = object.get(name).filter(says).or_else(|| data.get(name).filter(says));
-        found.map(|raw| (*name, raw))
+    [object, data].into_iter().find_map(|members| {
+        names.iter().find_map(|name| Some((*name, members.get(name).filter(says)?)))
     })
 }
 

@@ -70,11 +70,19 @@ pub(super) fn code(raw: &RawValue) -> Option<Cow<'_, str>> {
         return json::text(raw).filter(|text| !text.is_empty());
     }
     let object = json::object(raw.get(), "").ok()?;
+    match object.get_any_case("Code") {
+        Some(inner) if json::type_of(inner) == Type::Object => {
+            from_parts(&json::object(inner.get(), "").ok()?)
+        }
+        Some(inner) => json::text(inner),
+        None => from_parts(&object),
+    }
+}
+
+/// `{"Key":…}`, or `{"Type":{"Code":…},"Origin":{"Code":…},"Value":…}`.
+fn from_parts<'a>(object: &Object<'a>) -> Option<Cow<'a, str>> {
     if let Some(key) = object.get_any_case("Key").and_then(json::text) {
         return Some(key);
-    }
-    if let Some(inner) = object.get_any_case("Code") {
-        return code(inner);
     }
     let origin = named(object.get_any_case("Origin")?)?;
     let value = json::scalar(object.get_any_case("Value")?)?;
@@ -146,5 +154,13 @@ mod tests {
         for json in ["7", "{}", "[null]", r#"[{"type":"/WorksFor","from":"a"}]"#, r#"["text"]"#] {
             assert_eq!(edges(json).unwrap_err().field.as_deref(), Some("OutgoingEdges"), "{json}");
         }
+    }
+
+    #[test]
+    fn a_reference_nested_without_end_is_refused_and_not_followed() {
+        let depth = 100_000;
+        let (open, close) = (r#"{"Code":"#.repeat(depth), "}".repeat(depth));
+        let deep = format!(r#"[{{"EdgeType":"/WorksFor","FromReference":{open}1{close}}}]"#);
+        assert!(edges(&serde_json::to_string(&deep).unwrap()).is_err());
     }
 }

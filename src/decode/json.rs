@@ -74,8 +74,8 @@ pub(crate) fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
 
 /// Reads an object; `place` says in a message where it stood.
 pub(crate) fn object<'a>(text: &'a str, place: &str) -> Result<Object<'a>, Fault> {
-    let object: Object<'a> =
-        serde_json::from_str(text).map_err(|error| refused(&error, place, "an object"))?;
+    let object: Object<'a> = serde_json::from_str(text)
+        .map_err(|error| refused(&error, place, "an object, or has too many members"))?;
     let mut seen = HashSet::with_capacity(object.0.len());
     match object.0.iter().find(|(name, _)| !seen.insert(name.as_ref())) {
         None => Ok(object),

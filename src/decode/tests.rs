@@ -260,6 +260,16 @@ fn facts_that_cannot_be_right_are_refused_by_name() {
 }
 
 #[test]
+fn the_envelope_dates_the_event_before_a_property_of_that_name() {
+    let decoder = decoder("kind = \"cluedin\"");
+    let event = event(
+        r#"{"Epoch":1773479702,"VersionChangeType":"Added","Data":{"Id":"1","EntityType":"/C","Timestamp":"someday","ChangeType":"odd"}}"#,
+    );
+    let order = decoder.decode(&event).remove(0).change.unwrap().order;
+    assert_eq!(order.emitted, "2026-03-14T09:15:02Z".parse().unwrap());
+}
+
+#[test]
 fn edges_in_an_unknown_shape_can_be_left_out() {
     let decoder = decoder("kind = \"cluedin\"\nedges = false");
     let event = event(r#"{"Id":"1","EntityType":"/C","IncomingEdges":["odd"]}"#);
