@@ -62,6 +62,8 @@ pub struct Row {
     pub order: Order,
     /// Follows the change to the target.
     pub correlation: Correlation,
+    /// Of no concern unless the ledger knows the row: the removal of one that left the map's filter.
+    pub only_if_known: bool,
 }
 
 /// The key columns with their values, in the order of the map.
@@ -389,6 +391,7 @@ mod tests {
             }),
             order: Order::emitted_at(Timestamp::UNIX_EPOCH),
             correlation: Correlation::default(),
+            only_if_known: false,
         };
         assert_eq!(row("A").hash(), row("A").hash());
         assert_ne!(row("A").hash(), row("B").hash());
