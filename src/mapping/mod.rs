@@ -12,6 +12,7 @@ pub mod datum;
 pub mod document;
 pub mod file;
 pub mod guard;
+mod levels;
 pub mod load;
 mod map;
 mod owner;
@@ -26,7 +27,7 @@ mod state;
 mod trace;
 mod vocabulary;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use check::check;
@@ -39,7 +40,7 @@ pub use trace::Step;
 
 use crate::change::Change;
 use crate::fault::{Fault, Kind};
-use crate::row::Row;
+use crate::row::{Destination, Row};
 
 /// What maps need to know of the configuration around them.
 #[derive(Clone, Copy)]
@@ -57,6 +58,7 @@ pub struct Surroundings<'a> {
 pub struct Maps {
     maps: Vec<Arc<Map>>,
     by_entity: HashMap<(String, String), Vec<Arc<Map>>>,
+    levels: Vec<Vec<String>>,
     /// What the files have that works but should be decided.
     pub warnings: Vec<Problem>,
 }
@@ -72,7 +74,21 @@ impl Maps {
             let about = (map.system.clone(), entity(&map.entity));
             by_entity.entry(about).or_default().push(Arc::clone(map));
         }
-        Self { maps, by_entity, warnings }
+        let levels = levels::levels(&maps);
+        Self { maps, by_entity, levels, warnings }
+    }
+
+    /// The names of the maps in the order in which their rows are written: parents before the rows
+    /// that refer to them. Maps of one level do not wait for each other.
+    pub fn levels(&self) -> &[Vec<String>] {
+        &self.levels
+    }
+
+    /// Where rows go: one destination for each name, that of its highest version.
+    pub fn destinations(&self) -> Vec<Arc<Destination>> {
+        let names: BTreeSet<&str> = self.maps.iter().map(|map| map.name()).collect();
+        let maps = names.into_iter().filter_map(|name| self.get(name));
+        maps.map(|map| Arc::clone(&map.destination)).collect()
     }
 
     /// All of them, by file name.

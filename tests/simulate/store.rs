@@ -104,7 +104,10 @@ impl Table for SimTable {
     ) -> Result<Vec<Option<Stored>>, Error> {
         let found = || {
             let all = self.rows.lock().unwrap();
-            Ok(rows.iter().map(|row| all.get(&(partition.into(), row.clone())).map(stored)).collect())
+            Ok(rows
+                .iter()
+                .map(|row| all.get(&(partition.into(), row.clone())).map(stored))
+                .collect())
         };
         self.answer(found).await
     }
@@ -130,7 +133,8 @@ impl Table for SimTable {
     ) -> Result<Page, Error> {
         let page = || {
             let all = self.rows.lock().unwrap();
-            let range = (partition.to_owned(), from.to_owned())..(partition.to_owned(), to.to_owned());
+            let range =
+                (partition.to_owned(), from.to_owned())..(partition.to_owned(), to.to_owned());
             let mut rows = all.range(range).map(|(_, row)| stored(row));
             let found: Vec<Stored> = rows.by_ref().take(limit).collect();
             Ok(Page { rows: found, next: rows.next().map(|stored| stored.entity.row) })

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use concord::chance::Chance;
-use concord::clock::{Clock as _, RuntimeClock, SharedClock};
+use concord::clock::{RuntimeClock, SharedClock};
 use concord::deferral::Deferral;
 use concord::ledger::{self, Ledger};
 use concord::pipeline::Pipeline;
@@ -76,7 +76,6 @@ pub(crate) enum What {
 }
 
 pub(crate) struct World {
-    pub(crate) seed: u64,
     pub(crate) dice: Arc<Dice>,
     pub(crate) clock: SharedClock,
     pub(crate) ledger: Arc<SimTable>,
@@ -105,7 +104,6 @@ impl World {
         let clock: SharedClock = Arc::new(RuntimeClock::starting_at(start));
         let said = everything_said(&dice.chance);
         let world = Self {
-            seed,
             ledger: SimTable::new(Arc::clone(&dice)),
             poison: SimTable::new(Arc::clone(&dice)),
             work: SimQueue::new(Arc::clone(&dice), Arc::clone(&clock)),
@@ -130,10 +128,8 @@ impl World {
     pub(crate) fn instance(&self) -> Arc<Pipeline> {
         let clock = || Arc::clone(&self.clock);
         let (maps, decoders) = crate::check::maps();
-        let targets = BTreeMap::from([(
-            "sales".to_owned(),
-            Arc::clone(&self.target) as Arc<dyn Target>,
-        )]);
+        let targets =
+            BTreeMap::from([("sales".to_owned(), Arc::clone(&self.target) as Arc<dyn Target>)]);
         let config = ledger::Config { buckets: 2, cache: 6 };
         let storage = (Arc::clone(&self.ledger) as _, Arc::clone(&self.blobs) as _);
         Arc::new(Pipeline {
