@@ -17,6 +17,8 @@ const DETAIL: usize = 2000;
 /// Why a call did not do what it was to do, as far as the next step depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
+    /// Time was up: no call was made.
+    Late,
     /// A pause was asked for.
     Throttled,
     /// Victim of a deadlock, or an aborted transaction.
@@ -44,7 +46,8 @@ impl Cause {
     pub(super) fn passes(self) -> bool {
         match self {
             Self::Throttled | Self::Deadlock | Self::Unreachable => true,
-            Self::Slow
+            Self::Late
+            | Self::Slow
             | Self::TooLarge
             | Self::Token
             | Self::NoRow
@@ -58,9 +61,12 @@ impl Cause {
     pub(super) fn is_judgement(self) -> bool {
         match self {
             Self::TooLarge | Self::NoRow | Self::NoResource | Self::Taken | Self::Refused => true,
-            Self::Throttled | Self::Deadlock | Self::Slow | Self::Unreachable | Self::Token => {
-                false
-            }
+            Self::Late
+            | Self::Throttled
+            | Self::Deadlock
+            | Self::Slow
+            | Self::Unreachable
+            | Self::Token => false,
         }
     }
 }
@@ -99,7 +105,20 @@ impl Failure {
             Kind::Timeout,
             "time was up before it could be sent; it is tried again with the next delivery",
         );
-        Self::unanswered(Cause::Slow, Fate::Not, fault)
+        Self::unanswered(Cause::Late, Fate::Not, fault)
+    }
+
+    /// What is said of a call that was made before, `earlier`, and once more with this result: what was
+    /// said last counts, but only a judgement on the content makes an unknown fate certain.
+    pub(super) fn after(mut self, earlier: Option<&Self>) -> Self {
+        let Some(earlier) = earlier else { return self };
+        if self.cause == Cause::Late {
+            return earlier.clone();
+        }
+        if earlier.fate == Fate::Unknown && !self.cause.is_judgement() {
+            self.fate = Fate::Unknown;
+        }
+        self
     }
 
     /// Whether the service has no such resource or verb at all, as an endpoint without metadata or a

@@ -160,14 +160,10 @@ impl Client {
         let mut last: Option<Failure> = None;
         for failures in 1_u32.. {
             let Some(permit) = self.pace.enter(errand.deadline).await else { break };
-            let mut failure = match self.once(call, errand).await {
+            let failure = match self.once(call, errand).await {
                 Ok(reply) => return Ok(reply),
-                Err(failure) => failure,
+                Err(failure) => failure.after(last.as_ref()),
             };
-            let doubted = last.as_ref().is_some_and(|last| last.fate == Fate::Unknown);
-            if doubted && !failure.cause.is_judgement() {
-                failure.fate = Fate::Unknown;
-            }
             if !failure.cause.passes() {
                 return Err(failure);
             }
@@ -216,7 +212,10 @@ impl Client {
 
     fn note(&self, result: &Result<Reply, Failure>) {
         let troubled = result.as_ref().err().is_some_and(|failure| {
-            matches!(failure.fault.kind, Kind::Unreachable | Kind::Credential | Kind::Forbidden)
+            matches!(
+                failure.fault.kind,
+                Kind::Unreachable | Kind::Timeout | Kind::Credential | Kind::Forbidden
+            )
         });
         self.troubled.store(troubled, Ordering::Relaxed);
         if result.is_ok() {

@@ -127,7 +127,7 @@ fn clear(
     failure: &Failure,
 ) -> Result<(), Failure> {
     absent(column, lookup).map_err(|mut absent| {
-        absent.fault.detail = failure.fault.detail.clone();
+        absent.fault.detail.clone_from(&failure.fault.detail);
         absent
     })?;
     if let Some(link) = item.links.get_mut(column) {

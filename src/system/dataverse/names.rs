@@ -19,7 +19,7 @@ use crate::fault::{Fault, Kind};
 use crate::system::{AlternateKey, Reference, TableSchema};
 
 /// How long names that were read are believed.
-const FRESH: Duration = Duration::from_secs(3600);
+const FRESH: Duration = Duration::from_hours(1);
 
 /// The names of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -95,10 +95,12 @@ fn is_initial(state: State) -> bool {
 /// The columns are there and the state is not. Unless the service refused the state, the row must count
 /// as unknown, so that nobody takes it for unwritten.
 fn half_written(failure: Failure) -> Failure {
-    match failure.cause {
-        Cause::NoRow => vanished(failure),
-        cause if cause.is_judgement() => failure,
-        _ => Failure { fate: Fate::Unknown, ..failure },
+    if failure.cause == Cause::NoRow {
+        vanished(failure)
+    } else if failure.cause.is_judgement() {
+        failure
+    } else {
+        Failure { fate: Fate::Unknown, ..failure }
     }
 }
 

@@ -55,7 +55,7 @@ impl Dataverse {
                 left.iter().filter_map(|index| operations.get(*index).copied()).collect();
             let answers = match self.post_batch(&sent, errand).await {
                 Err(failure) if sent.len() > 1 && is_too_much(&failure, errand) => {
-                    self.halves(&sent, errand).await
+                    self.batch_halves(&sent, errand).await
                 }
                 Err(failure) => sent.iter().map(|_| Err(failure.clone())).collect(),
                 Ok(answers) => answers,
@@ -71,7 +71,7 @@ impl Dataverse {
         parts
     }
 
-    async fn halves(&self, operations: &[&Operation], errand: &Errand) -> Vec<Part> {
+    async fn batch_halves(&self, operations: &[&Operation], errand: &Errand) -> Vec<Part> {
         let (one, two) = operations.split_at(operations.len() / 2);
         let mut parts = Box::pin(self.group(one, errand)).await;
         parts.extend(Box::pin(self.group(two, errand)).await);
@@ -121,17 +121,14 @@ fn take(
     pause: &mut Option<Duration>,
 ) -> Vec<usize> {
     let mut again = Vec::new();
-    for (index, mut answer) in left.iter().copied().zip(answers) {
+    for (index, answer) in left.iter().copied().zip(answers) {
         let Some(part) = parts.get_mut(index) else { continue };
-        if let Err(failure) = &mut answer {
-            let doubted = part.as_ref().err().is_some_and(|before| before.fate == Fate::Unknown);
-            if doubted && !failure.cause.is_judgement() {
-                failure.fate = Fate::Unknown;
-            }
-            if failure.cause.passes() || failure.cause == Cause::Slow {
-                *pause = (*pause).max(failure.fault.retry_after);
-                again.push(index);
-            }
+        let answer = answer.map_err(|failure| failure.after(part.as_ref().err()));
+        if let Err(failure) = &answer
+            && (failure.cause.passes() || failure.cause == Cause::Slow)
+        {
+            *pause = (*pause).max(failure.fault.retry_after);
+            again.push(index);
         }
         *part = answer;
     }

@@ -22,14 +22,17 @@ use super::names::{RELATIONSHIP, Relationship};
 use crate::system::{AlternateKey, Reference, TableSchema};
 
 /// How long a description that was read for typing values is believed.
-const FRESH: Duration = Duration::from_secs(3600);
+const FRESH: Duration = Duration::from_hours(1);
 
 /// Descriptions: saved ones, and those read a short while ago.
 #[derive(Debug)]
 pub(super) struct Schemas {
     saved: HashMap<String, Arc<TableSchema>>,
-    read: Mutex<HashMap<String, (Option<Arc<TableSchema>>, Instant)>>,
+    read: Mutex<HashMap<String, Read>>,
 }
+
+/// A description, or that there is none, and when that was found out.
+type Read = (Option<Arc<TableSchema>>, Instant);
 
 impl Schemas {
     pub(super) fn new(saved: BTreeMap<String, TableSchema>) -> Self {

@@ -119,6 +119,11 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
 }
 
+/// Enough for a few attempts, when all of them fail.
+fn shortly() -> Instant {
+    Instant::now() + Duration::from_millis(250)
+}
+
 /// `written`, `not <code>` or `unknown <code>`, with the field a fault names.
 fn told(answers: &[Answer]) -> Vec<String> {
     let of = |word: &str, fault: &crate::fault::Fault| match &fault.field {
