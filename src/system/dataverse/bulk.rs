@@ -1,8 +1,8 @@
 //! Upserts in UpsertMultiple, and row by row where that is refused or not offered.
 //!
-//! A message is one transaction: any bad row undoes it. What the service refuses is therefore sent once
-//! more in a `$batch`, which names the bad rows and applies the others; a row whose parent is missing or
-//! whose key clashed may be mended and sent again.
+//! A message is one transaction: any bad row undoes it. What the service refuses is therefore sent
+//! once more in a `$batch`, which names the bad rows and applies the others; a row whose parent is
+//! missing or whose key clashed may be mended and sent again.
 
 use std::collections::HashMap;
 

@@ -1,13 +1,14 @@
 //! One HTTP call, and the same call until the deadline.
 //!
-//! [`Client::once`] adds the headers, makes the call and reads a bounded answer; [`Client::persist`]
-//! repeats it while the cause may pass. Both keep no cookies (each would bind all work to one web server) and
-//! follow no redirects.
+//! [`Client::once`] adds the headers, makes the call and reads a bounded answer;
+//! [`Client::persist`] repeats it while the cause may pass. Both keep no cookies (each would bind
+//! all work to one web server) and follow no redirects.
 //!
-//! A call whose fate is unknown is repeated like any other: within one claim the content is the same,
-//! upserts by key are idempotent, and no newer version of the row can have been written by us before
-//! the claim ends. Only what the service says last counts, with one exception: after an unknown fate,
-//! a failure that is no judgement on the content (throttled, cut again) leaves the fate unknown.
+//! A call whose fate is unknown is repeated like any other: within one claim the content is the
+//! same, upserts by key are idempotent, and no newer version of the row can have been written by us
+//! before the claim ends. Only what the service says last counts, with one exception: after an
+//! unknown fate, a failure that is no judgement on the content (throttled, cut again) leaves the
+//! fate unknown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,9 +1,9 @@
 //! Lookups to what `@odata.bind` takes.
 //!
-//! A lookup by a plain alternate key is bound by that key and costs no call. One over several hops, or
-//! whose value no address can carry, is resolved to an id by a filter before the write, all of a batch
-//! in one call, and remembered for a while. No row there: the lookup's own `missing` decides. Two rows:
-//! refused as ambiguous.
+//! A lookup by a plain alternate key is bound by that key and costs no call. One over several hops,
+//! or whose value no address can carry, is resolved to an id by a filter before the write, all of a
+//! batch in one call, and remembered for a while. No row there: the lookup's own `missing` decides.
+//! Two rows: refused as ambiguous.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};

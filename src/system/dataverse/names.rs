@@ -1,8 +1,9 @@
-//! The names that addresses need: a table's set and id column, and the navigation names of its lookups.
+//! The names that addresses need: a table's set and id column, and the navigation names of its
+//! lookups.
 //!
-//! They come from saved descriptions first, else from the environment's metadata, read once an hour,
-//! all unknown tables of a batch in one call. An endpoint without metadata gets the usual plural and the column's
-//! own name; that guess is logged once.
+//! They come from saved descriptions first, else from the environment's metadata, read once an
+//! hour, all unknown tables of a batch in one call. An endpoint without metadata gets the usual
+//! plural and the column's own name; that guess is logged once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;

@@ -1,8 +1,8 @@
 //! How much is sent at once: how many calls, and how many rows in each.
 //!
 //! [`Pace`] follows the service's own hint and every 429: more by one at a time, half at once, and
-//! nobody sends before a pause that was asked for is over. [`Chunks`] keeps, for every table, how many
-//! rows one message takes. Both are shared by all writes of the process.
+//! nobody sends before a pause that was asked for is over. [`Chunks`] keeps, for every table, how
+//! many rows one message takes. Both are shared by all writes of the process.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

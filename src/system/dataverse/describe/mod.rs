@@ -1,8 +1,8 @@
 //! A table as its metadata describes it.
 //!
-//! In goes a logical name; out come columns with their types, lengths, precisions and choices, the keys,
-//! the lookups, and whether bulk messages are there. What an endpoint does not serve stays empty; a table it does
-//! not have is `None`.
+//! In goes a logical name; out come columns with their types, lengths, precisions and choices, the
+//! keys, the lookups, and whether bulk messages are there. What an endpoint does not serve stays
+//! empty; a table it does not have is `None`.
 
 mod columns;
 
@@ -153,8 +153,9 @@ impl Dataverse {
         Ok(page.map(|page| page.value).unwrap_or_default())
     }
 
-    /// A table that has both CreateMultiple and UpdateMultiple has UpsertMultiple (Dataverse Web API,
-    /// bulk, availability). An endpoint that cannot be asked is believed to have it: the write finds out.
+    /// A table that has both CreateMultiple and UpdateMultiple has UpsertMultiple (Dataverse Web
+    /// API, bulk, availability). An endpoint that cannot be asked is believed to have it: the write
+    /// finds out.
     async fn has_bulk(&self, table: &str, errand: &Errand) -> Result<bool, Failure> {
         for message in ["CreateMultiple", "UpdateMultiple"] {
             let path = format!(

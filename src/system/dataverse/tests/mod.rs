@@ -1,5 +1,7 @@
 //! The target against a stand-in for the service, over real HTTP.
 
+#![allow(clippy::match_bool, reason = "what is answered to what reads best as a table")]
+
 mod reading;
 mod refusals;
 mod stub;

@@ -1,5 +1,6 @@
 //! A stand-in for the service that plays planned answers and remembers what it was asked.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -85,11 +86,11 @@ pub(super) fn each(asked: &Asked, mut answer: impl FnMut(&Asked) -> Reply) -> Re
     for part in asked.parts() {
         let Reply::Say(status, headers, text) = answer(&part) else { panic!("a part must say") };
         body += "--batchresponse_1\r\nContent-Type: application/http\r\n\r\n";
-        body += &format!("HTTP/1.1 {status} Reason\r\n");
+        writeln!(body, "HTTP/1.1 {status} Reason\r").unwrap();
         for (name, value) in headers {
-            body += &format!("{name}: {value}\r\n");
+            writeln!(body, "{name}: {value}\r").unwrap();
         }
-        body += &format!("\r\n{text}\r\n");
+        writeln!(body, "\r\n{text}\r").unwrap();
     }
     body += "--batchresponse_1--\r\n";
     let kind = ("content-type", "multipart/mixed; boundary=batchresponse_1".to_owned());
