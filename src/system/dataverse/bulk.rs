@@ -54,10 +54,12 @@ impl Dataverse {
             item.doubted |= failure.fate == Fate::Unknown;
         }
         let too_much = matches!(failure.cause, Cause::Slow | Cause::TooLarge);
-        if too_much && items.len() > 1 && Instant::now() < site.errand.deadline {
+        let in_time = Instant::now() < site.errand.deadline;
+        if too_much && in_time && items.len() > 1 {
             return self.chunk_halves(items, site).await;
         }
-        if !too_much && !failure.cause.is_judgement() {
+        // A judgement on the chunk is none on its rows: without time to name them they are just late.
+        if !failure.cause.is_judgement() && !(too_much && in_time) {
             return items.into_iter().map(|item| (item, Err(failure.clone()))).collect();
         }
         let alone = self.each_alone(items, site).await;

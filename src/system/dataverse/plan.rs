@@ -186,7 +186,11 @@ fn prepare<'w>(
     let links = links(row, site, resolved)?;
     let parts = parts(&row.key, resolved)?;
     let found = address(table, &parts);
-    let known = write.before.and_then(|before| before.target_id).map(Address::Id);
+    // A removal by an id that is no longer the row's would find nothing and pass for done.
+    let known = match row.action {
+        Action::Upsert(_) => write.before.and_then(|before| before.target_id).map(Address::Id),
+        Action::Remove(_) | Action::Hold { .. } => None,
+    };
     let (address, question) = match found.or(known) {
         Some(address) => (address, None),
         None => (Address::Id(made_id(&table.name, &row.key)), filter(table, &parts)),

@@ -275,6 +275,40 @@ async fn a_state_that_is_refused_fails_its_row_and_a_state_that_is_late_leaves_i
 }
 
 #[tokio::test]
+async fn a_batch_that_nobody_serves_deletes_nothing() {
+    for body in ["", r#"{"error":{"code":"","message":""}}"#, "<html>"] {
+        let stub = Stub::start(move |_| say(404, body)).await;
+        let writes = [write("1", Action::Remove(Removal::Delete))];
+        let answers = target(&stub.url).write(&writes, soon()).await;
+        assert_eq!(told(&answers), ["not schema-gone"], "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_spoils_its_batch_as_a_whole_is_found_and_harms_nobody_else() {
+    let stub = Stub::start(|asked| match asked.body.contains("'bad'") {
+        true => error(400, "0x80048d19", "Stream was not readable"),
+        false => each(asked, |_| say(204, "")),
+    })
+    .await;
+    let writes = ["1", "2", "bad", "4"].map(|n| write(n, Action::Remove(Removal::Delete)));
+    let answers = target(&stub.url).write(&writes, soon()).await;
+    assert_eq!(told(&answers), ["written", "written", "not refused-by-target", "written"]);
+}
+
+#[tokio::test]
+async fn a_refused_chunk_whose_rows_can_no_longer_be_named_poisons_nobody() {
+    let stub = Stub::start(|asked| match asked.is("POST", "UpsertMultiple") {
+        true => error(400, "0x80044331", "too long"),
+        false => Reply::Silence,
+    })
+    .await;
+    let target = target(&stub.url);
+    let answers = target.write(&[named("1"), named("2")], shortly()).await;
+    assert_eq!(told(&answers), ["unknown timeout"; 2]);
+}
+
+#[tokio::test]
 async fn a_batch_answer_that_cannot_be_read_leaves_its_rows_unknown() {
     let kind = || vec![("content-type", "multipart/mixed; boundary=b".to_owned())];
     for body in ["", "--b\r\n\r\nnonsense\r\n--b--", "--c\r\nHTTP/1.1 204 x\r\n"] {
