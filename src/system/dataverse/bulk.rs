@@ -59,7 +59,8 @@ impl Dataverse {
             return self.chunk_halves(items, site).await;
         }
         // A judgement on the chunk is none on its rows: without time to name them they are just late.
-        if !failure.cause.is_judgement() && !(too_much && in_time) {
+        let worth_naming = failure.cause.is_judgement() || (too_much && in_time);
+        if !worth_naming {
             return items.into_iter().map(|item| (item, Err(failure.clone()))).collect();
         }
         let alone = self.each_alone(items, site).await;
