@@ -79,8 +79,8 @@ impl Request {
         Self { call, method, path, query, headers, body: Bytes::new() }
     }
 
-    pub(super) fn query(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.query.push((name, value.to_string()));
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
         self
     }
 
@@ -134,7 +134,7 @@ impl Client {
             .timeout(TIMEOUT)
             .redirect(Policy::none())
             .build()
-            .map_err(|error| Error::Invalid { reason: lost(error) })?;
+            .map_err(|error| Error::Invalid { reason: lost(&error) })?;
         let (account, service) = (Arc::new(account.clone()), Service::Tables);
         Ok(Self { http, account, access, service, clock, chance, counters })
     }
@@ -200,7 +200,7 @@ impl Client {
         let started = Instant::now();
         let answer = match prepared.send().await {
             Ok(response) => receive(response, started).await,
-            Err(error) => Err(unavailable(lost(error))),
+            Err(error) => Err(unavailable(lost(&error))),
         }?;
         self.judged(answer)
     }
@@ -249,7 +249,7 @@ impl Client {
         let date = headers.get("x-ms-date").map_or("", String::as_str);
         let signed = match (&self.access, self.service) {
             (Access::Identity(tokens), _) => {
-                let token = tokens.bearer().await.map_err(refusal::token)?;
+                let token = tokens.bearer().await.map_err(|error| refusal::token(&error))?;
                 return Ok(format!("Bearer {}", token.expose_secret()));
             }
             (Access::Key(key), Service::Tables) => sign::table(account, key, date, url),
@@ -266,7 +266,7 @@ impl Client {
 async fn receive(mut response: reqwest::Response, started: Instant) -> Result<Answer, Error> {
     let (status, headers) = (response.status(), response.headers().clone());
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(lost(error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(lost(&error)))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(unavailable("the answer is longer than 64 MiB".to_owned()));
         }
@@ -285,7 +285,7 @@ fn unavailable(reason: String) -> Error {
 }
 
 /// What happened to an exchange, without its address.
-fn lost(error: reqwest::Error) -> String {
+fn lost(error: &reqwest::Error) -> String {
     let what = if error.is_timeout() {
         "no answer in time"
     } else if error.is_connect() {
@@ -293,7 +293,7 @@ fn lost(error: reqwest::Error) -> String {
     } else {
         "the connection was cut"
     };
-    let mut cause: &dyn std::error::Error = &error;
+    let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }

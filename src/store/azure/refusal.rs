@@ -173,7 +173,7 @@ fn xml(body: &str) -> Option<(String, String)> {
 }
 
 /// No token could be had.
-pub(super) fn token(error: identity::Error) -> Error {
+pub(super) fn token(error: &identity::Error) -> Error {
     match error {
         identity::Error::Unreachable { .. } => {
             Error::Unavailable { reason: error.to_string(), retry_after: None }
@@ -232,15 +232,21 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_credential_says_what_to_check() {
+        for status in [401, 403] {
+            assert!(matches!(read(status, "").error(1), Error::Unauthorised { .. }), "{status}");
+        }
+        let role = coded(403, "AuthorizationPermissionMismatch", "No.").error(0);
+        assert!(role.to_string().contains("Data Contributor"), "{role}");
+    }
+
+    #[test]
     fn each_refusal_has_its_error() {
         let large = coded(400, "PropertyValueTooLarge", "1:Too large.");
         assert!(matches!(large.error(3), Error::TooLarge { index: Some(1) }));
         assert!(matches!(read(413, "").error(3), Error::TooLarge { index: None }));
         for status in [408, 429, 500, 502, 503, 504] {
             assert!(matches!(read(status, "").error(1), Error::Unavailable { .. }), "{status}");
-        }
-        for status in [401, 403] {
-            assert!(matches!(read(status, "").error(1), Error::Unauthorised { .. }), "{status}");
         }
         for code in ["TableNotFound", "QueueNotFound"] {
             assert!(matches!(coded(404, code, "").error(1), Error::Invalid { .. }), "{code}");

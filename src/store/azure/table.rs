@@ -98,7 +98,7 @@ impl Table for AzureTable {
         limit: usize,
     ) -> Result<Page, Error> {
         let filter = address::range_filter(partition, from, to);
-        let mut request = self.query(&filter).query("$top", limit.clamp(1, 1_000));
+        let mut request = self.query(&filter).query("$top", limit.clamp(1, 1_000).to_string());
         for _ in 0..EMPTY_PAGES {
             let found = self.run(&request).await?;
             let Some((next_partition, next_row)) = found.continuation else {
@@ -183,7 +183,7 @@ impl AzureTable {
                 Ok(None)
             }
             Some(refusal) => Err(refusal.error(0)),
-            None => Ok(Some(stored(parse(&answer)?)?)),
+            None => Ok(Some(stored(&parse(&answer)?)?)),
         }
     }
 
@@ -198,7 +198,7 @@ impl AzureTable {
             return Err(refusal.error(0));
         }
         let rows = parse::<Rows>(&answer)?.value;
-        let rows = rows.into_iter().map(stored).collect::<Result<_, _>>()?;
+        let rows = rows.iter().map(stored).collect::<Result<_, _>>()?;
         let header = |name| answer.header(name).map(str::to_owned);
         let continuation = header(NEXT_PARTITION).map(|partition| (partition, header(NEXT_ROW)));
         Ok(Found { rows, continuation, elapsed: answer.elapsed })
@@ -224,10 +224,12 @@ impl AzureTable {
         });
         if let Some(refusal) = refused {
             let error = renumbered(refusal.error(sent.len()), sent);
-            return match error {
-                Error::Conflict { index } if is_discard(sent, index) => Ok(Some(index)),
-                error => Err(error),
-            };
+            if let Error::Conflict { index } = error
+                && is_discard(sent, index)
+            {
+                return Ok(Some(index));
+            }
+            return Err(error);
         }
         if parts.len() != sent.len() {
             let reason = "the answer does not fit the transaction".to_owned();
@@ -278,10 +280,10 @@ fn parse<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<T, Error> {
     serde_json::from_slice(&answer.body).map_err(|_| strange())
 }
 
-fn stored(members: Map<String, Value>) -> Result<Stored, Error> {
+fn stored(members: &Map<String, Value>) -> Result<Stored, Error> {
     let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
     let (row, etag) = text("RowKey").zip(text("odata.etag")).ok_or_else(strange)?;
-    let entity = Entity { row, properties: entity::from_json(&members) };
+    let entity = Entity { row, properties: entity::from_json(members) };
     Ok(Stored { entity, etag: Etag(etag) })
 }
 
