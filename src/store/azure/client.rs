@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jiff::fmt::rfc2822::DateTimePrinter;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -164,7 +164,8 @@ impl Client {
             Service::Blobs => &self.account.blobs,
         };
         let text = format!("{}/{path}", base.as_str().trim_end_matches('/'));
-        Url::parse(&text).map_err(|_| Error::Invalid { reason: format!("`{path}` is no path") })
+        Url::parse(&text)
+            .map_err(|_| Error::Invalid { reason: "a name or key makes no address".into() })
     }
 
     /// Sends a request that changes nothing, or may be repeated; tries again a few times when the
@@ -232,11 +233,14 @@ impl Client {
         headers.insert("x-ms-date", date);
         headers.insert("x-ms-version", API_VERSION.to_owned());
         let authorization = self.authorization(request, &url, &headers).await?;
+        let mut authorization = HeaderValue::try_from(authorization)
+            .map_err(|_| Error::Unauthorised { reason: "the token is no header value".into() })?;
+        authorization.set_sensitive(true);
         let mut builder = self.http.request(request.method.clone(), url).body(request.body.clone());
         for (name, value) in headers {
             builder = builder.header(name, value);
         }
-        Ok(builder.header("authorization", authorization))
+        Ok(builder.header(AUTHORIZATION, authorization))
     }
 
     async fn authorization(

@@ -3,6 +3,7 @@
 //! Rows are looked up by filters over fourteen keys each, sent at once, or one by one in a partition
 //! that [turned out large](super::partitions). Writes are entity group transactions.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +11,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
 
 use super::address::{self, encode};
 use super::batch::{self, Envelope, Part, Step};
@@ -54,6 +54,7 @@ impl Table for AzureTable {
         partition: &str,
         rows: &[String],
     ) -> Result<Vec<Option<Stored>>, Error> {
+        rows.iter().try_for_each(|row| limits::check_key("row", row))?;
         let wanted: Vec<&str> = rows.iter().map(String::as_str).collect();
         let found = if self.partitions.is_large(partition) {
             self.get_each(partition, &wanted).await?
@@ -147,7 +148,9 @@ impl AzureTable {
             }
             rows.extend(found.rows.into_iter().map(|row| (row.entity.row.clone(), row)));
         }
-        self.partitions.learn(partition, slowest, !unreached.is_empty());
+        if !slowest.is_zero() {
+            self.partitions.learn(partition, slowest, !unreached.is_empty());
+        }
         unreached.retain(|row| !rows.contains_key(*row));
         rows.extend(self.get_each(partition, &unreached).await?);
         Ok(rows)
@@ -173,7 +176,6 @@ impl AzureTable {
     }
 
     async fn get(&self, partition: &str, row: &str) -> Result<Option<Stored>, Error> {
-        limits::check_key("row", row)?;
         let path = address::row_path(&self.name, partition, row);
         let answer = self.client.read(&request(Call::Get, Method::GET, &path)).await?;
         match answer.refusal() {

@@ -287,6 +287,18 @@ async fn an_identity_sends_a_token_and_fetches_another_when_it_is_refused() {
 }
 
 #[tokio::test]
+async fn blobs_are_asked_for_with_the_same_tokens() {
+    let stub = stub([Reply::Answer(403, "", String::new())]).await;
+    let counters = Arc::new(Counters::default());
+    let blobs = blobs::open(&stub.account, &identity(), "c", counters).unwrap();
+    let answer = blobs.get_opts(&"a/b".into(), object_store::GetOptions::default()).await;
+    assert!(matches!(answer, Err(object_store::Error::PermissionDenied { .. })), "{answer:?}");
+    let request = stub.requests().remove(0);
+    assert!(request.starts_with("GET /c/a/b HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("authorization: Bearer token-1\r\n"), "{request}");
+}
+
+#[tokio::test]
 async fn what_is_missing_and_may_not_be_created_is_named() {
     let lacking = || refused(403, "", "AuthorizationPermissionMismatch");
     let stub =

@@ -351,6 +351,8 @@ async fn what_cannot_be_stored_is_invalid(stores: &Stores) {
         let answer = table.transact("p", operations).await;
         assert!(matches!(answer, Err(Error::Invalid { .. })), "{answer:?}");
     }
+    let answer = table.get_many("p", &["a".to_owned(), "a/b".to_owned()]).await;
+    assert!(matches!(answer, Err(Error::Invalid { .. })), "{answer:?}");
     write(table, vec![insert(&"✓".repeat(512))]).await;
     assert!(one(table, "p", &"✓".repeat(512)).await.is_some());
 }
