@@ -1,4 +1,8 @@
 //! The emulated Dataverse.
 
+pub mod formatted;
 pub mod model;
+pub mod prefer;
 pub mod query;
+pub mod refusal;
+pub mod render;
