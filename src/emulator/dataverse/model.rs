@@ -213,6 +213,29 @@ pub struct ColumnDefinition {
     pub metadata_id: Uuid,
 }
 
+impl ColumnDefinition {
+    /// A column of a kind, with nothing else said of it.
+    pub fn of(logical_name: &str, kind: Kind) -> Self {
+        Self {
+            logical_name: logical_name.to_owned(),
+            schema_name: logical_name.to_owned(),
+            kind,
+            max_length: None,
+            precision: None,
+            min: None,
+            max: None,
+            options: Vec::new(),
+            global_choice: None,
+            targets: Vec::new(),
+            required: Required::None,
+            read_only: false,
+            secured: false,
+            behavior: None,
+            metadata_id: Uuid::new_v4(),
+        }
+    }
+}
+
 /// Whether a column must be filled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Required {

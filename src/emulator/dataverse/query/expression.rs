@@ -106,9 +106,7 @@ impl Expression {
     pub fn holds(&self, subject: &dyn Subject) -> bool {
         match self {
             Self::Value(_) | Self::Path(_) => self.value(subject) == Operand::Boolean(true),
-            Self::Compare(op, left, right) => {
-                op.holds(&left.value(subject), &right.value(subject))
-            }
+            Self::Compare(op, left, right) => op.holds(&left.value(subject), &right.value(subject)),
             Self::And(parts) => parts.iter().all(|part| part.holds(subject)),
             Self::Or(parts) => parts.iter().any(|part| part.holds(subject)),
             Self::Not(part) => !part.holds(subject),

@@ -75,7 +75,8 @@ fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
 }
 
 fn unended(text: &str) -> Refusal {
-    let message = format!("There is an unterminated string literal at position {} in '{text}'.", text.len());
+    let message =
+        format!("There is an unterminated string literal at position {} in '{text}'.", text.len());
     Refusal::bad("0x80060888", message)
 }
 

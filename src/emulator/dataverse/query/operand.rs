@@ -13,6 +13,7 @@ use rust_decimal::prelude::ToPrimitive;
 use uuid::Uuid;
 
 use crate::emulator::dataverse::model::{Cell, Definition, Kind, Record};
+use crate::emulator::dataverse::render;
 
 /// One value.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,15 +178,24 @@ impl Operand {
             (Self::Number(left), Self::Number(right)) => Some(left.cmp(right)),
             (Self::Boolean(left), Self::Boolean(right)) => Some(left.cmp(right)),
             (Self::Guid(left), Self::Guid(right)) => Some(left.cmp(right)),
-            (Self::Choices(_), _) | (_, Self::Choices(_)) => {
-                Some(self.text().cmp(&other.text()))
-            }
-            (Self::Guid(id), Self::Text(text)) => Some(collate(&id.to_string(), text)),
-            (Self::Text(text), Self::Guid(id)) => Some(collate(text, &id.to_string())),
+            (Self::Choices(_), _) | (_, Self::Choices(_)) => Some(self.text().cmp(&other.text())),
+            (value, Self::Text(text)) => value.compare(&value.alike(text)?),
+            (Self::Text(text), value) => value.alike(text)?.compare(value),
             _ => match (self.moment(), other.moment()) {
                 (Some(left), Some(right)) => Some(left.cmp(&right)),
                 _ => self.double()?.partial_cmp(&other.double()?),
             },
+        }
+    }
+
+    /// A text read as a value of this one's family: lists of values are texts whatever they hold.
+    fn alike(&self, text: &str) -> Option<Self> {
+        match self.family() {
+            Family::Number => Self::read(Kind::Decimal, text),
+            Family::Boolean => Self::read(Kind::Boolean, text),
+            Family::Time => Self::read_time(text.trim()),
+            Family::Guid => Self::read(Kind::Uniqueidentifier, text),
+            Family::Text | Family::Any => None,
         }
     }
 
@@ -229,6 +239,20 @@ impl Operand {
             | Self::Date(_)
             | Self::Guid(_)
             | Self::Choices(_) => None,
+        }
+    }
+
+    /// The JSON of a computed value.
+    pub fn json(&self) -> String {
+        match self {
+            Self::Null => "null".to_owned(),
+            Self::Number(_) => self.text(),
+            Self::Double(number) => serde_json::Value::from(*number).to_string(),
+            Self::Boolean(truth) => truth.to_string(),
+            Self::Time(time) => format!("\"{}\"", time.strftime("%Y-%m-%dT%H:%M:%SZ")),
+            Self::Text(_) | Self::Date(_) | Self::Guid(_) | Self::Choices(_) => {
+                render::quoted(&self.text())
+            }
         }
     }
 
