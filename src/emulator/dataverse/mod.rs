@@ -1,6 +1,7 @@
 //! The emulated Dataverse.
 
 pub mod formatted;
+pub mod metadata;
 pub mod model;
 pub mod prefer;
 pub mod query;

@@ -173,6 +173,9 @@ pub struct ColumnDefinition {
     /// `Address1_Country`; made from the logical name when absent.
     #[serde(default)]
     pub schema_name: String,
+    /// Shown to people; the schema name when absent.
+    #[serde(default)]
+    pub display_name: String,
     /// Its type.
     pub kind: Kind,
     /// Longest text, in characters.
@@ -219,6 +222,7 @@ impl ColumnDefinition {
         Self {
             logical_name: logical_name.to_owned(),
             schema_name: logical_name.to_owned(),
+            display_name: logical_name.to_owned(),
             kind,
             max_length: None,
             precision: None,

@@ -168,10 +168,8 @@ pub struct Asked<'a> {
     pub view: View<'a>,
     /// `https://host/api/data/v9.2`, without a slash at the end.
     pub base: &'a str,
-    /// The path below the base and the query as sent, for the link to the next page.
-    pub path: &'a str,
-    /// The query as sent, without its question mark.
-    pub query: &'a str,
+    /// The query options as sent, decoded, for the link to the next page.
+    pub query: &'a [(String, String)],
 }
 
 impl Asked<'_> {

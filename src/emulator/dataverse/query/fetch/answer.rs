@@ -12,7 +12,7 @@ use crate::emulator::dataverse::formatted;
 use crate::emulator::dataverse::model::{ColumnDefinition, Environment, Record};
 use crate::emulator::dataverse::prefer::FORMATTED;
 use crate::emulator::dataverse::query::aggregate::group;
-use crate::emulator::dataverse::query::cookie::{Cookie, Place};
+use crate::emulator::dataverse::query::cookie::Cookie;
 use crate::emulator::dataverse::query::expression::Subject;
 use crate::emulator::dataverse::query::list::{next_link, notes};
 use crate::emulator::dataverse::query::operand::Operand;
@@ -99,7 +99,7 @@ fn page<'a>(
     let size = fetch.top.or(fetch.count).or(asked.prefer().page_size).unwrap_or(LARGEST);
     let mut paging = Paging::after(None, size);
     paging.page = fetch.page.unwrap_or(1).max(1);
-    paging.place = fetch.cookie.as_deref().map(Place::read).transpose()?;
+    paging.place = fetch.place.clone();
     let orders = orders(bound)?;
     // each root row stands once when every other table is joined by its primary id
     let once = |joined: &Joined<'_>| {

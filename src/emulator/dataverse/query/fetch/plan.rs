@@ -1,6 +1,7 @@
 //! What a query asks for, as written: nothing is looked up yet.
 
 use crate::emulator::dataverse::query::aggregate::Function;
+use crate::emulator::dataverse::query::cookie::{Cookie, Place};
 
 /// A whole query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,13 +15,21 @@ pub struct Fetch {
     /// The page, from 1.
     pub page: Option<usize>,
     /// Where the page before ended.
-    pub cookie: Option<String>,
+    pub place: Option<Place>,
     /// Groups and totals instead of rows.
     pub aggregate: bool,
     /// No line twice.
     pub distinct: bool,
     /// The number of all rows is asked for.
     pub total: bool,
+}
+
+impl Fetch {
+    /// Goes on with the page after which a cookie was handed out.
+    pub fn resume(&mut self, cookie: Cookie) {
+        self.page = Some(cookie.page);
+        self.place = cookie.place;
+    }
 }
 
 /// A table of the query.

@@ -7,6 +7,7 @@ use quick_xml::reader::Reader;
 
 use super::plan::{Attribute, Condition, Fetch, Filter, Link, Node, Order};
 use crate::emulator::dataverse::query::aggregate::Function;
+use crate::emulator::dataverse::query::cookie::Place;
 use crate::emulator::dataverse::refusal::Refusal;
 
 /// How deep elements may be nested.
@@ -20,12 +21,13 @@ pub fn read(xml: &str) -> Result<Fetch, Refusal> {
     }
     let entity = root.children.iter().find(|child| child.name == "entity");
     let entity = entity.ok_or_else(|| invalid("there is no <entity> element"))?;
+    let cookie = root.text("paging-cookie").filter(|cookie| !cookie.is_empty());
     let fetch = Fetch {
         root: node(entity, String::new(), &mut 0)?,
         top: root.number("top")?,
         count: root.number("count")?,
         page: root.number("page")?,
-        cookie: root.text("paging-cookie").filter(|cookie| !cookie.is_empty()),
+        place: cookie.as_deref().map(Place::read).transpose()?,
         aggregate: root.truth("aggregate"),
         distinct: root.truth("distinct"),
         total: root.truth("returntotalrecordcount"),

@@ -11,8 +11,7 @@ use crate::emulator::dataverse::render::View;
 fn ask(env: &Environment, xml: &str) -> Result<serde_json::Value, Refusal> {
     let prefer = Prefer::parse(["odata.include-annotations=\"Microsoft.Dynamics.CRM.*\""]);
     let view = View { env, table: &env.tables["account"], prefer: &prefer };
-    let asked =
-        Asked { view, base: "http://host/api/data/v9.2", path: "accounts", query: "fetchXml=x" };
+    let asked = Asked { view, base: "http://host/api/data/v9.2", query: &[] };
     let now = "2024-06-02T00:00:00Z".parse().unwrap();
     let body = answer(asked, &read(xml)?, Pages::Cookie, now)?;
     Ok(serde_json::from_str(&body).unwrap())

@@ -106,17 +106,13 @@ fn by(rows: Rows<'_>, sort: &Sort) -> Result<By, Refusal> {
 
 /// The address of the next page: the request again, with the cookie.
 pub fn next_link(asked: Asked<'_>, cookie: &Cookie) -> String {
-    let token = |part: &&str| {
-        let name = part.split('=').next().unwrap_or_default().to_ascii_lowercase();
-        name != "$skiptoken" && name != "%24skiptoken" && !name.is_empty()
-    };
-    let outer = cookie.outer();
-    let token_now = format!("$skiptoken={}", utf8_percent_encode(&outer, NON_ALPHANUMERIC));
-    let parts = asked.query.split('&').filter(token).map(str::to_owned);
-    let parts: Vec<String> = parts.chain(std::iter::once(token_now)).collect();
-    // the query may have come unencoded, out of a batch
-    let query = parts.join("&").replace(' ', "%20");
-    format!("{}/{}?{query}", asked.base, asked.path)
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let sent = asked.query.iter().filter(|(name, _)| name != "$skiptoken");
+    // the option names stay readable, as the service writes them
+    let sent = sent.map(|(name, value)| format!("{name}={}", encoded(value)));
+    let token = format!("$skiptoken={}", encoded(&cookie.outer()));
+    let query = sent.chain([token]).collect::<Vec<_>>().join("&");
+    format!("{}/{}?{query}", asked.base, asked.view.table.definition.entity_set)
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ fn ask(query: &str, prefer: &str) -> Result<serde_json::Value, Refusal> {
     let env = environment();
     let prefer = Prefer::parse([prefer]);
     let view = View { env: &env, table: &env.tables["account"], prefer: &prefer };
-    let asked = Asked { view, base: "http://host/api/data/v9.2", path: "accounts", query };
     let pairs: Vec<(String, String)> = query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
@@ -18,6 +17,7 @@ fn ask(query: &str, prefer: &str) -> Result<serde_json::Value, Refusal> {
             (name.to_owned(), value.into_owned())
         })
         .collect();
+    let asked = Asked { view, base: "http://host/api/data/v9.2", query: &pairs };
     let body = answer(asked, &Options::read(&pairs)?)?;
     Ok(serde_json::from_str(&body).unwrap())
 }

@@ -10,7 +10,7 @@ use crate::emulator::dataverse::render::View;
 fn ask(sql: &str) -> Result<serde_json::Value, Refusal> {
     let env = environment();
     let view = View { env: &env, table: &env.tables["account"], prefer: &Prefer::default() };
-    let asked = Asked { view, base: "http://host/api/data/v9.2", path: "accounts", query: "sql=x" };
+    let asked = Asked { view, base: "http://host/api/data/v9.2", query: &[] };
     let body = answer(asked, &read(sql)?, Pages::Link, jiff::Timestamp::UNIX_EPOCH)?;
     let mut body: serde_json::Value = serde_json::from_str(&body).unwrap();
     Ok(body["value"].take())
