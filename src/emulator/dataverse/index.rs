@@ -1,12 +1,14 @@
 //! What makes rows found without looking at all of them: the alternate keys, and who refers to whom.
 //! Follows every write of a [`super::session::Session`]; rebuilt when definitions change.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use indexmap::IndexSet;
 use uuid::Uuid;
 
-use crate::emulator::dataverse::model::{Cell, Definition, Environment, KeyDefinition, Record};
+use crate::emulator::dataverse::model::{
+    Cell, Definition, Environment, KeyDefinition, Record, Table,
+};
 
 /// The indexes of all tables.
 #[derive(Debug, Default)]
@@ -22,26 +24,12 @@ impl Index {
     pub fn rebuild(env: &mut Environment) -> Self {
         let mut index = Self::default();
         for table in env.tables.values_mut() {
-            index.fail_ambiguous_keys(&mut table.definition, table.rows.values());
+            fail_ambiguous_keys(table);
             for record in table.rows.values() {
                 index.insert(&table.definition, record);
             }
         }
         index
-    }
-
-    fn fail_ambiguous_keys<'a>(
-        &mut self,
-        definition: &mut Definition,
-        rows: impl Iterator<Item = &'a Record> + Clone,
-    ) {
-        for key in definition.keys.iter_mut().filter(|key| is_active(key)) {
-            let mut seen = std::collections::HashSet::new();
-            let mut values = rows.clone().filter_map(|row| signature(&key.columns, &row.cells));
-            if !values.all(|value| seen.insert(value)) {
-                "Failed".clone_into(&mut key.status);
-            }
-        }
     }
 
     /// Adds a row.
@@ -100,15 +88,33 @@ impl Index {
 
     /// The rows that refer to this one, each with its table.
     pub fn children(&self, parent: Uuid) -> Vec<(String, Uuid)> {
-        self.links.get(&parent).map(|children| children.iter().cloned().collect()).unwrap_or_default()
+        self.links
+            .get(&parent)
+            .map(|children| children.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
-    fn values(&mut self, definition: &Definition, key: &KeyDefinition) -> &mut HashMap<String, Uuid> {
+    fn values(
+        &mut self,
+        definition: &Definition,
+        key: &KeyDefinition,
+    ) -> &mut HashMap<String, Uuid> {
         if !self.keys.contains_key(&definition.logical_name) {
             self.keys.insert(definition.logical_name.clone(), HashMap::new());
         }
         let keys = self.keys.entry(definition.logical_name.clone()).or_default();
         keys.entry(key.schema_name.clone()).or_default()
+    }
+}
+
+fn fail_ambiguous_keys(table: &mut Table) {
+    for key in table.definition.keys.iter_mut().filter(|key| is_active(key)) {
+        let mut seen = HashSet::new();
+        let rows = table.rows.values();
+        let mut values = rows.filter_map(|row| signature(&key.columns, &row.cells));
+        if !values.all(|value| seen.insert(value)) {
+            "Failed".clone_into(&mut key.status);
+        }
     }
 }
 
@@ -127,10 +133,7 @@ fn parents(record: &Record) -> impl Iterator<Item = Uuid> {
     })
 }
 
-fn signature(
-    columns: &[String],
-    cells: &std::collections::BTreeMap<String, Cell>,
-) -> Option<String> {
+fn signature(columns: &[String], cells: &BTreeMap<String, Cell>) -> Option<String> {
     joined(columns, |name| cells.get(name))
 }
 

@@ -34,9 +34,8 @@ pub fn one(session: &mut Session<'_>, call: &Call) -> Answer {
 }
 
 fn route(session: &mut Session<'_>, call: &Call) -> Result<Answer, Refusal> {
-    let (first, rest) = match call.path.split_first() {
-        Some(parts) => parts,
-        None => return service_document(session, call),
+    let Some((first, rest)) = call.path.split_first() else {
+        return service_document(session, call);
     };
     if session.env.by_set(&first.name).is_none() {
         let answer = functions::unbound(session, call, first);
@@ -50,7 +49,9 @@ fn route(session: &mut Session<'_>, call: &Call) -> Result<Answer, Refusal> {
         (true, [member]) if member.name == "$ref" => Err(call.unknown()),
         (true, [member]) => self::member(session, call, &member.name),
         (true, [member, last]) if last.name == "$ref" => reference::run(session, call, member),
-        (true, [member, last]) if last.name == "$value" => files::value(session, call, &member.name),
+        (true, [member, last]) if last.name == "$value" => {
+            files::value(session, call, &member.name)
+        }
         (true, [member, last]) if last.name == "$count" => {
             read::count_related(session, call, &member.name)
         }
