@@ -1,2 +1,4 @@
-//! Tests.
+//! Tests of whole parts together.
 #![cfg(test)]
+
+mod clients;

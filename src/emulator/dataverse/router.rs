@@ -76,13 +76,19 @@ fn read(state: &State, parts: Parts, body: Bytes) -> Result<Call, Refusal> {
     let host = parts.headers.get("host").and_then(|host| host.to_str().ok());
     let origin = match &state.options.origin {
         Some(origin) => origin.trim_end_matches('/').to_owned(),
-        None => format!("http://{}", host.unwrap_or("localhost")),
+        None => format!("{}://{}", scheme(&parts.headers), host.unwrap_or("localhost")),
     };
     let url = parts.uri.path_and_query().map_or("/", |whole| whole.as_str());
     if parts.method == Method::GET {
         call::check_length(url, call::LONGEST)?;
     }
     Call::new(parts.method, url, parts.headers, body, &origin)
+}
+
+/// How the caller came: over https when a front says so.
+fn scheme(headers: &HeaderMap) -> &'static str {
+    let forwarded = headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok());
+    if forwarded == Some("https") { "https" } else { "http" }
 }
 
 /// The web server that takes the request: the one its affinity cookie names, or any.
