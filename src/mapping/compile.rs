@@ -45,6 +45,7 @@ pub(super) fn compile(
     let contract = contract::hash(text, around.defaults, &tables(&key, &fields));
     let destination = Arc::new(destination(&file, contract, &key, &fields, &mut problems));
     let map = Map {
+        name: file.map.as_str().into(),
         destination,
         system: file.from.system,
         entity: file.from.entity,
