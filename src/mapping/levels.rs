@@ -31,7 +31,7 @@ pub(super) fn levels(maps: &[Arc<Map>]) -> Vec<Vec<String>> {
         if ready.is_empty() {
             ready = open.keys().cloned().collect();
         }
-        ready.iter().for_each(|name| drop(open.remove(name)));
+        open.retain(|name, _| !ready.contains(name));
         levels.push(ready);
     }
     levels

@@ -49,6 +49,8 @@ pub struct Surroundings<'a> {
     pub defaults: &'a Defaults,
     /// The systems of `concord.toml`; not checked when empty.
     pub systems: &'a [String],
+    /// Those of them that rows can be written to.
+    pub targets: &'a [String],
     /// The app settings, for `${NAME}` of owners.
     pub setting: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -56,7 +58,7 @@ pub struct Surroundings<'a> {
 /// All maps of an installation.
 #[derive(Debug, Default)]
 pub struct Maps {
-    maps: Vec<Arc<Map>>,
+    all: Vec<Arc<Map>>,
     by_entity: HashMap<(String, String), Vec<Arc<Map>>>,
     levels: Vec<Vec<String>>,
     /// What the files have that works but should be decided.
@@ -75,23 +77,23 @@ impl Maps {
             by_entity.entry(about).or_default().push(Arc::clone(map));
         }
         let levels = levels::levels(&maps);
-        Self { maps, by_entity, levels, warnings }
+        Self { all: maps, by_entity, levels, warnings }
     }
 
     /// All of them, by file name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Map>> {
-        self.maps.iter()
+        self.all.iter()
     }
 
     /// A map by its name; its highest version, when several read different payloads.
     pub fn get(&self, name: &str) -> Option<&Arc<Map>> {
-        let named = self.maps.iter().filter(|map| *map.name == *name);
+        let named = self.all.iter().filter(|map| *map.name == *name);
         named.max_by_key(|map| map.destination.version)
     }
 
     /// Where rows go, once for each name of a map.
     pub fn destinations(&self) -> Vec<Arc<Destination>> {
-        let names: BTreeSet<&str> = self.maps.iter().map(|map| &*map.name).collect();
+        let names: BTreeSet<&str> = self.all.iter().map(|map| &*map.name).collect();
         let newest = names.into_iter().filter_map(|name| self.get(name));
         newest.map(|map| Arc::clone(&map.destination)).collect()
     }
