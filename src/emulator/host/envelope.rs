@@ -67,7 +67,7 @@ pub(super) fn message(
     hidden: Duration,
     moment: Moment,
 ) -> Map<String, Value> {
-    const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+    const KEPT: Duration = Duration::from_hours(7 * 24);
     let mut metadata = Map::new();
     metadata.insert("DequeueCount".to_owned(), encoded(&message.taken.into()));
     metadata.insert("Id".to_owned(), encoded(&message.id.as_str().into()));

@@ -18,7 +18,7 @@ use super::settings::HostFile;
 use super::{Error, Notice, Options};
 
 const POLL: Duration = Duration::from_millis(25);
-const MEMORY: Duration = Duration::from_secs(30 * 60);
+const MEMORY: Duration = Duration::from_mins(30);
 const MOST_ERRORS: usize = 3;
 
 /// How one life of the handler ended.

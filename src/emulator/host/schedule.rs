@@ -81,7 +81,7 @@ impl Schedule {
     /// Whether it can fire twice within a minute: the host then keeps no status of it.
     pub(super) fn is_rapid(&self) -> bool {
         match self {
-            Self::Every(span) => *span < Duration::from_secs(60),
+            Self::Every(span) => *span < Duration::from_mins(1),
             Self::Cron(cron) => cron.second.count_ones() > 1,
         }
     }

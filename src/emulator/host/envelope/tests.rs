@@ -77,7 +77,7 @@ fn queued(body: &'static str) -> Message {
 fn a_queue_message_is_written_as_the_host_writes_it() {
     let moment = moment("2026-03-02T09:15:31.2Z");
     let message = queued("{\"account\":\"A1\"}");
-    let hidden = Duration::from_secs(600);
+    let hidden = Duration::from_mins(10);
     let envelope = super::message(&function("QueueIn", "msg"), false, &message, hidden, moment);
     assert_eq!(
         text(envelope),

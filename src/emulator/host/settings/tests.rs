@@ -25,7 +25,7 @@ fn the_shipped_files_are_read_with_their_settings() {
     let names: Vec<_> = app.functions.iter().map(|function| function.name.as_str()).collect();
     assert_eq!(names, ["events", "sweep", "work"]);
     assert_eq!((app.host.executable.as_str(), app.host.batch), ("concord", 256));
-    assert_eq!(app.host.function_timeout, Duration::from_secs(600));
+    assert_eq!(app.host.function_timeout, Duration::from_mins(10));
     assert_eq!((app.host.queues.parallel, app.host.queues.hidden.as_secs()), (16, 30));
     assert_eq!(app.hub(), Some(("cg", "hub1")));
     assert_eq!(app.queues().collect::<Vec<_>>(), ["concord-work"]);
@@ -33,7 +33,7 @@ fn the_shipped_files_are_read_with_their_settings() {
     assert_eq!(retry.most, Some(8));
     assert_eq!(
         retry.strategy,
-        Strategy::Exponential(Duration::from_secs(2), Duration::from_secs(120))
+        Strategy::Exponential(Duration::from_secs(2), Duration::from_mins(2))
     );
 }
 
