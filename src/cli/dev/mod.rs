@@ -1,0 +1,4 @@
+//! dev.
+
+mod organisation;
+mod stream;
