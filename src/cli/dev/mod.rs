@@ -1,4 +1,8 @@
 //! dev.
 
+mod compare;
+mod expected;
+mod input;
 mod organisation;
 mod stream;
+mod tally;
