@@ -4,8 +4,13 @@
 //! than a general crate does: which operation of a transaction failed, and that nothing else did.
 //! Every implementation passes the same suite, `tests/it/contract/`.
 
-pub mod azure;
-pub mod local;
+mod azure;
+mod config;
+mod counted;
+mod counters;
+mod entity;
+mod limits;
+mod local;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -16,6 +21,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use object_store::ObjectStore;
+
+pub use config::{Account, Config, ConfigError, Names, Place};
+pub use counters::{Call, Counters};
+pub use limits::{MAX_OPERATIONS, MAX_TRANSACTION, weight};
+
+use crate::chance::Chance;
+use crate::clock::SharedClock;
 
 /// Everything that is durable, opened once at start and shared.
 #[derive(Clone, Debug)]
@@ -30,10 +42,21 @@ pub struct Stores {
     pub poisoned: Arc<dyn Queue>,
     /// Quarantined originals and rows too large for a table.
     pub blobs: Arc<dyn ObjectStore>,
+    /// How many requests were made, by kind, since these stores were opened.
+    pub counters: Arc<Counters>,
+}
+
+/// Opens everything at the configured place and makes what is missing there: the folder, or the tables,
+/// queues and container. An identity that may not create them is told which one is missing.
+pub async fn open(config: &Config, clock: SharedClock, chance: Chance) -> Result<Stores, Error> {
+    match &config.place {
+        Place::Local { folder } => local::open(folder, &config.names, clock).await,
+        Place::Azure(account) => azure::open(account, config, clock, chance).await,
+    }
 }
 
 /// A version of one entity; compared for equality only.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Etag(pub String);
 
 /// A value of an entity. A text holds at most 32,000 UTF-16 units, bytes at most 64 KiB.
@@ -76,15 +99,16 @@ pub enum Operation {
     Put(Entity),
     /// The row must be there and unchanged, and is then gone.
     Delete(String, Etag),
-    /// The row is gone, whether or not it was there. On Azure this is an unconditional merge-free
-    /// delete outside the transaction's conditions; use it for index rows only.
+    /// The row is gone, whether or not it was there. Dearer than the others on Azure when it was not
+    /// there: the transaction is then sent once more without it.
     Discard(String),
 }
 
 /// A stretch of one partition in row-key order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page {
-    /// The rows, ascending by row key (code-unit order).
+    /// The rows, ascending by row key: by bytes locally, by UTF-16 code units on Azure, which is the
+    /// same for keys without characters beyond U+FFFF.
     pub rows: Vec<Stored>,
     /// Pass as `from` to go on; `None` at the end.
     pub next: Option<String>,

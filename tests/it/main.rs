@@ -1,2 +1,6 @@
-//! Tests.
+//! Tests of the whole, against really running neighbours.
 #![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "tests start and find their neighbours themselves")]
+
+mod contract;
+mod support;
