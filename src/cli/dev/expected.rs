@@ -128,7 +128,12 @@ impl Consumer {
             return Made::Unwanted;
         }
         let Some(country) = countries.get(&state.country) else {
-            return Made::Refused("value-unknown");
+            // Logistics looks the country up in its own table, the others in ISO 3166.
+            return Made::Refused(if self == Self::Logistics {
+                "value-unknown"
+            } else {
+                "inconvertible"
+            });
         };
         match self {
             Self::Sales | Self::Finance if !state.numbered => Made::Refused("key-missing"),

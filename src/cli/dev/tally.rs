@@ -86,11 +86,6 @@ impl Tally {
             self.reasons.push(reason.to_owned());
         }
     }
-
-    /// Rows with this outcome.
-    pub(super) fn of(&self, outcome: &str) -> u64 {
-        self.rows.get(outcome).copied().unwrap_or_default()
-    }
 }
 
 /// The words of `outcome::Outcome`.
@@ -123,7 +118,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.note(&done);
         tally.note(&done);
-        assert_eq!((tally.handled, tally.of("applied"), tally.storage_operations), (6, 4, 8));
+        assert_eq!((tally.handled, tally.rows["applied"], tally.storage_operations), (6, 4, 8));
         assert_eq!(tally.poisoned, BTreeMap::from([("too-long".to_owned(), 2)]));
         assert_eq!(tally.calls["events"], 2);
     }

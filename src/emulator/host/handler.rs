@@ -1,11 +1,12 @@
 //! The handler as the host sees it: a port, whether somebody answers there, and invocations.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream;
 use reqwest::header::{CONTENT_TYPE, USER_AGENT};
+use tokio::net::TcpSocket;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
@@ -28,15 +29,16 @@ pub(super) struct Handler {
     pub(super) around: Surroundings,
     timeout: Duration,
     patience: Duration,
+    _reserved: Option<TcpSocket>,
 }
 
 impl Handler {
     /// Chooses a free port, which stays the same over restarts of the handler.
     pub(super) fn new(host: &HostFile, around: &Surroundings) -> Result<Self, Error> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(Error::Port)?;
-        let port = listener.local_addr().map_err(Error::Port)?.port();
+        let (port, reserved) = free_port().map_err(Error::Port)?;
         Ok(Self {
             port,
+            _reserved: reserved,
             client: reqwest::Client::builder().no_proxy().build().unwrap_or_default(),
             ready: watch::Sender::new(false),
             kill: Notify::new(),
@@ -96,4 +98,14 @@ impl Handler {
         let body = answer.bytes().await.map_err(Failure::Broken)?;
         judge(status, &media_type, &body)
     }
+}
+
+/// A free port, and on Unix a socket that keeps it from everybody who asks for any port: it is bound
+/// but does not listen, so that the handler, whose listener sets `SO_REUSEADDR`, can have it.
+fn free_port() -> std::io::Result<(u16, Option<TcpSocket>)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(cfg!(unix))?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let port = socket.local_addr()?.port();
+    Ok((port, cfg!(unix).then_some(socket)))
 }

@@ -242,3 +242,6 @@ impl Host {
         self.around.notices.send(notice).ok();
     }
 }
+
+#[cfg(test)]
+mod tests;

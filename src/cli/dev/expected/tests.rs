@@ -54,5 +54,5 @@ fn a_bad_state_leaves_the_last_good_one_and_is_counted() {
     let (good, _) = after(Consumer::Sales, vec![What::Now(denmark().first)]);
     let (kept, model) = after(Consumer::Sales, vec![What::Now(denmark().first), What::Now(bad)]);
     assert_eq!(kept, good);
-    assert_eq!(model.refused, BTreeMap::from([("value-unknown", 1)]));
+    assert_eq!(model.refused, BTreeMap::from([("inconvertible", 1)]));
 }
