@@ -68,7 +68,7 @@ impl Consumer {
     pub(super) fn set(self) -> &'static str {
         match self {
             Self::Sales => "accounts",
-            Self::Finance => "acme_customers",
+            Self::Finance => "acme_debtors",
             Self::Logistics => "acme_deliverypoints",
         }
     }
@@ -139,7 +139,7 @@ impl Consumer {
             Self::Sales | Self::Finance if !state.numbered => Made::Refused("key-missing"),
             Self::Sales | Self::Finance if length > longest => Made::Refused("too-long"),
             Self::Sales => Made::Row(account(organisation, state)),
-            Self::Finance => Made::Row(customer(state)),
+            Self::Finance => Made::Row(debtor(state)),
             Self::Logistics => Made::Row(delivery_point(state, *country)),
         }
     }
@@ -218,7 +218,7 @@ fn account(organisation: &Organisation, state: &State) -> Columns {
     }))
 }
 
-fn customer(state: &State) -> Columns {
+fn debtor(state: &State) -> Columns {
     let (code, status) = match state.status {
         "Closed" => (1, 2),
         "Blocked" => (0, 100_000_001),

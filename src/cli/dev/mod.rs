@@ -54,7 +54,7 @@ pub struct Args {
     /// The maps [default: the folder `maps` of the project]
     #[arg(long, value_name = "FOLDER")]
     pub maps: Option<PathBuf>,
-    /// Tables of the emulated environments [default: samples/schema.json of the project]
+    /// Tables of the emulated environments [default: samples/schema.toml of the project]
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
     /// An empty folder for storage [default: .concord/dev, or a temporary one with --once]

@@ -52,7 +52,7 @@ impl Stage {
         let clock: SharedClock = Arc::new(SystemClock);
         let folder = folder(args, &root, &chance)?;
         let mut values = settings::read(&root)?;
-        let schema = args.schema.clone().unwrap_or_else(|| root.join("samples/schema.json"));
+        let schema = args.schema.clone().unwrap_or_else(|| root.join("samples/schema.toml"));
         let environments = environments(&maps, &Tables::read(&schema)?, &mut values).await?;
         let countries = super::environment::countries(&maps)?;
         values.insert("CONCORD_MAPS".to_owned(), maps.display().to_string());

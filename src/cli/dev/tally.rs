@@ -1,6 +1,6 @@
 //! What happened so far, summed up from what the host stand-in tells.
 //!
-//! Outcomes come from the handler's own words: the line with `"ev": "delivery_done"` in the `Logs` of
+//! Outcomes come from the handler's own words: the line of counts (`outcome::Counts`) in the `Logs` of
 //! each good answer. Lines of another form are passed over.
 
 use std::collections::BTreeMap;
@@ -62,7 +62,8 @@ impl Tally {
 
     fn read(&mut self, line: &str) {
         let Ok(line) = serde_json::from_str::<Map<String, Value>>(line) else { return };
-        if line.get("ev").and_then(Value::as_str) != Some("delivery_done") {
+        let about_something_else = line.get("ev").is_some_and(|ev| ev != "delivery_done");
+        if about_something_else || !line.contains_key("events") {
             return;
         }
         let number = |name: &str| line.get(name).and_then(Value::as_u64).unwrap_or_default();
