@@ -7,10 +7,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
+use crate::digest;
 use crate::order::Order;
 
 /// What a source said about one of its entities.
@@ -36,6 +37,93 @@ pub struct Change<'a> {
     pub properties: Vec<(Cow<'a, str>, Cow<'a, RawValue>)>,
     /// References to other things.
     pub edges: Vec<Edge<'a>>,
+}
+
+impl<'a> Change<'a> {
+    /// The value of a property, by any spelling that CluedIn gives its name: as sent, without its
+    /// dots, or with `_` for them; then without regard to case; last, `a.b` is looked for as `b` in an
+    /// object `a`. The first property that fits is taken.
+    ///
+    /// Source: streams and lake, Event Hub message, fact 7, and OneLake's escaped keys.
+    pub fn property(&self, name: &str) -> Option<&RawValue> {
+        let members: Vec<_> =
+            self.properties.iter().map(|(name, value)| (&**name, &**value)).collect();
+        find(&members, name)
+    }
+
+    /// The same change with nothing borrowed.
+    pub fn into_owned(self) -> Change<'static> {
+        fn own(text: Cow<'_, str>) -> Cow<'static, str> {
+            Cow::Owned(text.into_owned())
+        }
+        let property = |(name, value): (Cow<'a, str>, Cow<'a, RawValue>)| {
+            (own(name), Cow::Owned(value.into_owned()))
+        };
+        Change {
+            entity: own(self.entity),
+            id: own(self.id),
+            kind: self.kind,
+            order: self.order,
+            schema: self.schema,
+            event_id: self.event_id.map(own),
+            correlation: self.correlation,
+            codes: self.codes.into_iter().map(own).collect(),
+            properties: self.properties.into_iter().map(property).collect(),
+            edges: self.edges.into_iter().map(Edge::into_owned).collect(),
+        }
+    }
+}
+
+impl Edge<'_> {
+    /// The same edge with nothing borrowed.
+    pub fn into_owned(self) -> Edge<'static> {
+        Edge {
+            kind: Cow::Owned(self.kind.into_owned()),
+            from: Cow::Owned(self.from.into_owned()),
+            to: Cow::Owned(self.to.into_owned()),
+        }
+    }
+}
+
+/// Finds a member by name: exactly, by letters and digits, by those without case, then nested.
+fn find<'v>(members: &[(&str, &'v RawValue)], name: &str) -> Option<&'v RawValue> {
+    let here = |fits: fn(&str, &str) -> bool| {
+        members.iter().find(|(sent, _)| fits(sent, name)).map(|(_, value)| *value)
+    };
+    here(|sent, name| sent == name)
+        .or_else(|| here(|sent, name| spelled(sent, name, |a, b| a == b)))
+        .or_else(|| here(|sent, name| spelled(sent, name, same_letter)))
+        .or_else(|| nested(members, name))
+}
+
+/// Whether two names have the same letters and digits. CluedIn strips what is not ASCII as well, so a
+/// name sent in ASCII is compared by that alone.
+fn spelled(sent: &str, name: &str, equal: fn(char, char) -> bool) -> bool {
+    let ascii = sent.is_ascii();
+    let counts = |c: &char| if ascii { c.is_ascii_alphanumeric() } else { c.is_alphanumeric() };
+    let (mut left, mut right) = (sent.chars().filter(counts), name.chars().filter(counts));
+    let mut any = false;
+    loop {
+        match (left.next(), right.next()) {
+            (Some(a), Some(b)) if equal(a, b) => any = true,
+            (None, None) => return any,
+            (Some(_) | None, Some(_) | None) => return false,
+        }
+    }
+}
+
+fn same_letter(a: char, b: char) -> bool {
+    a == b || a.to_lowercase().eq(b.to_lowercase())
+}
+
+fn nested<'v>(members: &[(&str, &'v RawValue)], name: &str) -> Option<&'v RawValue> {
+    name.match_indices('.').find_map(|(dot, _)| {
+        let (outer, inner) = (name.get(..dot)?, name.get(dot + 1..)?);
+        let (_, value) = members.iter().find(|(sent, _)| spelled(sent, outer, same_letter))?;
+        let object: IndexMap<String, &RawValue> = serde_json::from_str(value.get()).ok()?;
+        let members: Vec<_> = object.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        find(&members, inner)
+    })
 }
 
 /// Whether the thing is there or gone.
@@ -76,15 +164,7 @@ impl Correlation {
 
     /// The same id for the same parts, whenever and wherever it is computed.
     pub fn derived<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let digest = hash.finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(digest.get(..16).unwrap_or(&[0; 16]));
-        Self(uuid::Uuid::from_bytes(id))
+        Self(uuid::Uuid::from_bytes(digest::of(parts)))
     }
 
     /// A `traceparent` for the calls made on behalf of this change.
@@ -119,6 +199,56 @@ mod tests {
         {
             assert_eq!(Correlation::from_traceparent(wrong), None, "{wrong}");
         }
+    }
+
+    fn change(properties: &[(&'static str, &'static str)]) -> Change<'static> {
+        let raw = |text: &'static str| Cow::Borrowed(serde_json::from_str(text).unwrap());
+        Change {
+            entity: "/Customer".into(),
+            id: "1".into(),
+            kind: Kind::Upsert,
+            order: Order::emitted_at(jiff::Timestamp::UNIX_EPOCH),
+            schema: None,
+            event_id: None,
+            correlation: Correlation::default(),
+            codes: Vec::new(),
+            properties: properties.iter().map(|(name, text)| ((*name).into(), raw(text))).collect(),
+            edges: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_property_is_found_by_every_spelling_of_its_name() {
+        for sent in ["erp.accountNo", "erpaccountNo", "erp_accountNo", "ERPACCOUNTNO"] {
+            let found = change(&[("other", "0"), (sent, "1")]);
+            assert_eq!(found.property("erp.accountNo").map(RawValue::get), Some("1"), "{sent}");
+        }
+    }
+
+    #[test]
+    fn the_closest_spelling_wins() {
+        let all =
+            change(&[("A_B", "1"), ("ab", "2"), ("a.b", "3"), ("a", r#"{"b":4,"c.d":{"e":5}}"#)]);
+        assert_eq!(all.property("a.b").map(RawValue::get), Some("3"));
+        assert_eq!(all.property("a-b").map(RawValue::get), Some("2"));
+        assert_eq!(all.property("A-B").map(RawValue::get), Some("1"));
+        assert_eq!(all.property("a.cd.e").map(RawValue::get), Some("5"));
+        assert!(all.property("a.x").is_none());
+    }
+
+    #[test]
+    fn names_without_a_letter_in_common_never_meet() {
+        let foreign = change(&[("\u{540d}", "1"), ("--", "2"), ("gre", "3")]);
+        assert!(foreign.property("\u{4f4f}").is_none());
+        assert!(foreign.property("..").is_none());
+        assert_eq!(foreign.property("Gr\u{f6}\u{df}e").map(RawValue::get), Some("3"));
+    }
+
+    #[test]
+    fn missing_null_and_empty_stay_three_things() {
+        let sent = change(&[("a", "null"), ("b", "\"\"")]);
+        let read = |name| sent.property(name).map(RawValue::get);
+        assert_eq!((read("a"), read("b"), read("c")), (Some("null"), Some("\"\""), None));
     }
 
     #[test]

@@ -1,1 +1,101 @@
-//! coalesce.
+//! The newest row per key: what a batch says about one row is written once.
+//!
+//! The older rows of a key are kept beneath the newest, because they count again should it be refused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::row::Row;
+
+/// A row and the index of the event that it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mapped {
+    /// The row.
+    pub row: Arc<Row>,
+    /// The event's index.
+    pub event: usize,
+}
+
+/// All that one batch says about one row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stack {
+    /// The newest.
+    pub newest: Mapped,
+    /// The rest, newest first.
+    pub older: Vec<Mapped>,
+}
+
+impl Stack {
+    /// What is left when the newest is taken away.
+    pub fn next(self) -> Option<Self> {
+        let mut older = self.older.into_iter();
+        Some(Self { newest: older.next()?, older: older.collect() })
+    }
+}
+
+/// Groups rows by map and key, newest first. Rows that are equally new keep their order of arrival,
+/// the later one on top.
+pub fn coalesce(rows: Vec<Mapped>) -> Vec<Stack> {
+    let mut keys = BTreeMap::<(String, String), Vec<Mapped>>::new();
+    for mapped in rows {
+        let key = (mapped.row.to.map.clone(), mapped.row.key.to_string());
+        keys.entry(key).or_default().push(mapped);
+    }
+    keys.into_values().filter_map(stacked).collect()
+}
+
+/// Orders one key's rows by insertion: the relation is not transitive where only some rows have a
+/// version, and a sort would be free to answer anything.
+fn stacked(rows: Vec<Mapped>) -> Option<Stack> {
+    let mut sorted: Vec<Mapped> = Vec::with_capacity(rows.len());
+    for mapped in rows {
+        let older = |other: &Mapped| !other.row.order.is_newer_than(&mapped.row.order);
+        let place = sorted.iter().position(older).unwrap_or(sorted.len());
+        sorted.insert(place, mapped);
+    }
+    let mut sorted = sorted.into_iter();
+    Some(Stack { newest: sorted.next()?, older: sorted.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::change::Correlation;
+    use crate::order::Order;
+    use crate::row::{Action, Columns, Key, Value};
+
+    fn mapped(key: u8, second: i64, event: usize) -> Mapped {
+        let row = Row {
+            to: Arc::default(),
+            key: Key(vec![("k".into(), Value::Integer(key.into()))]),
+            action: Action::Upsert(Columns::default()),
+            order: Order::emitted_at(Timestamp::from_second(second).unwrap()),
+            correlation: Correlation::default(),
+            only_if_known: false,
+        };
+        Mapped { row: Arc::new(row), event }
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_is_in_one_stack_and_the_newest_is_on_top(
+            rows in prop::collection::vec((0..5_u8, 0..20_i64), 0..60)
+        ) {
+            let rows: Vec<Mapped> =
+                rows.iter().enumerate().map(|(event, (key, at))| mapped(*key, *at, event)).collect();
+            let stacks = coalesce(rows.clone());
+            let sum: usize = stacks.iter().map(|stack| 1 + stack.older.len()).sum();
+            prop_assert_eq!(sum, rows.len());
+            for stack in stacks {
+                let all: Vec<_> = std::iter::once(&stack.newest).chain(&stack.older).collect();
+                for pair in all.windows(2) {
+                    prop_assert!(!pair[1].row.order.is_newer_than(&pair[0].row.order));
+                    prop_assert_eq!(&pair[0].row.key, &pair[1].row.key);
+                }
+            }
+        }
+    }
+}

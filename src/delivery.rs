@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,7 +40,7 @@ pub struct Attempt {
 }
 
 /// One message of a delivery, as it came.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Event {
     /// The body, byte for byte.
     pub body: Bytes,
@@ -79,5 +80,64 @@ impl Event {
     pub fn property(&self, name: &str) -> Option<&str> {
         let found = self.properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// An event as it is kept: text where the body is text, base64 where it is not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Packed {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    origin: Origin,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    properties: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    only: Vec<String>,
+    #[serde(default)]
+    deferred: u32,
+}
+
+impl Packed {
+    /// Packs an event.
+    pub fn of(event: &Event) -> Self {
+        let text = std::str::from_utf8(&event.body).ok().map(str::to_owned);
+        let bytes = text.is_none().then(|| BASE64_STANDARD.encode(&event.body));
+        Self {
+            body: text,
+            body_base64: bytes,
+            origin: event.origin.clone(),
+            properties: event.properties.clone(),
+            only: event.only.clone(),
+            deferred: event.deferred,
+        }
+    }
+
+    /// The event, byte for byte.
+    pub fn unpack(self) -> Result<Event, base64::DecodeError> {
+        let body = match (self.body, self.body_base64) {
+            (Some(text), _) => text.into_bytes(),
+            (None, Some(bytes)) => BASE64_STANDARD.decode(bytes)?,
+            (None, None) => Vec::new(),
+        };
+        let Self { origin, properties, only, deferred, .. } = self;
+        Ok(Event { body: body.into(), origin, properties, only, deferred })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_event_comes_back_byte_for_byte() {
+        for body in [&b"{\"a\":1}"[..], b"", b"\xff\xfe\x00", "\u{feff}æ".as_bytes()] {
+            let event =
+                Event { body: Bytes::copy_from_slice(body), deferred: 2, ..Event::default() };
+            let json = serde_json::to_string(&Packed::of(&event)).unwrap();
+            let back = serde_json::from_str::<Packed>(&json).unwrap().unpack().unwrap();
+            assert_eq!((back.body, back.deferred), (event.body, 2));
+        }
     }
 }

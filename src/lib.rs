@@ -7,6 +7,7 @@
 // leaves
 pub mod chance;
 pub mod clock;
+pub mod digest;
 pub mod telemetry;
 
 // nouns: no async
@@ -24,6 +25,7 @@ pub mod mapping;
 pub mod retry;
 
 // the outside: these do not know each other
+pub mod deferral;
 pub mod identity;
 pub mod ledger;
 pub mod poison;

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::change::Correlation;
+use crate::digest;
 use crate::order::Order;
 
 /// Where the rows of one map go, and what of the map every row must carry. Shared by all of them.
@@ -62,6 +62,8 @@ pub struct Row {
     pub order: Order,
     /// Follows the change to the target.
     pub correlation: Correlation,
+    /// Leave the target alone unless this system wrote the row: set for rows that left a filter.
+    pub only_if_known: bool,
 }
 
 /// The key columns with their values, in the order of the map.
@@ -70,7 +72,7 @@ pub struct Row {
 pub struct Key(pub Vec<(Arc<str>, Value)>);
 
 /// What is to become of a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It is there with these columns.
@@ -87,7 +89,7 @@ pub enum Action {
 }
 
 /// The mapped columns of a row. Columns that are not named are never touched.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub struct Columns {
     /// Column and value, in the order of the map, without the key's columns.
     #[serde(rename = "set")]
@@ -101,7 +103,7 @@ pub struct Columns {
 }
 
 /// A state and status pair (`statecode`, `statuscode`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, Hash)]
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// `statecode`.
@@ -112,7 +114,7 @@ pub struct State {
 }
 
 /// Who owns a row: a user or a team, by GUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Owner {
     /// A system user.
@@ -122,7 +124,7 @@ pub enum Owner {
 }
 
 /// How a row is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(rename_all = "lowercase")]
 pub enum Removal {
     /// The row is deleted.
@@ -199,25 +201,33 @@ impl Row {
 
     /// A hash over what would be written, and by which contract: equal hashes, equal rows.
     pub fn hash(&self) -> RowHash {
-        let mut hash = Sha256::new();
-        hash.update(self.to.table.as_bytes());
-        hash.update([0]);
-        hash.update(serde_json::to_vec(&self.key).unwrap_or_default());
-        hash.update([0]);
-        hash.update(serde_json::to_vec(&self.action).unwrap_or_default());
-        let mut short = [0; 16];
-        short.copy_from_slice(hash.finalize().get(..16).unwrap_or(&[0; 16]));
-        RowHash(short)
+        let key = serde_json::to_vec(&self.key).unwrap_or_default();
+        let action = serde_json::to_vec(&self.action).unwrap_or_default();
+        RowHash(digest::of([self.to.table.as_bytes(), &*key, &*action]))
     }
 }
 
-/// The first 128 bits of a SHA-256 over a row.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// The first 128 bits of a SHA-256 over a row; hexadecimal as text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct RowHash([u8; 16]);
+
+impl Serialize for RowHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RowHash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
+        let number = u128::from_str_radix(&text, 16).map_err(serde::de::Error::custom)?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}
 
 impl fmt::Display for RowHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&digest::hex(&self.0))
     }
 }
 
@@ -389,6 +399,7 @@ mod tests {
             }),
             order: Order::emitted_at(Timestamp::UNIX_EPOCH),
             correlation: Correlation::default(),
+            only_if_known: false,
         };
         assert_eq!(row("A").hash(), row("A").hash());
         assert_ne!(row("A").hash(), row("B").hash());

@@ -1,1 +1,229 @@
-//! decode.
+//! Events become changes: the bytes of one event come in, and one [`Decoded`] for every change it
+//! holds goes out, borrowed from those bytes. Pure; no I/O.
+//!
+//! An event may hold several changes: an array, or `{"count":n,"messages":[…]}`. What cannot be read
+//! is refused by itself, with the place and never the value, and the others go on. Refused as a whole:
+//! what is not UTF-8 or not JSON, and what is longer, deeper or fuller than [`Limits`] allow.
+
+mod cloudevents;
+mod cluedin;
+mod config;
+mod edges;
+pub(crate) mod json;
+mod mapped;
+mod origin;
+mod path;
+mod problem;
+pub(crate) mod time;
+mod upcast;
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+pub use self::config::{Config, EntityOf, Limits, Operation, SchemaOf, Shape, Upcast};
+pub use self::problem::Problem;
+
+use self::json::{Object, Type};
+use self::mapped::Paths;
+use self::origin::Place;
+use self::upcast::Upcasts;
+use crate::change::{Change, Correlation, Edge, Kind};
+use crate::delivery::Event;
+use crate::fault::{self, Fault};
+
+/// Reads the events of one system.
+#[derive(Debug)]
+pub struct Decoder {
+    shape: Shape,
+    edges: bool,
+    paths: Paths,
+    upcasts: Upcasts,
+    limits: Limits,
+}
+
+/// One change of an event, or why it could not be read.
+#[derive(Debug)]
+pub struct Decoded<'a> {
+    /// What it was read from, byte for byte as sent; it can be decoded again by itself.
+    pub raw: &'a [u8],
+    /// The change.
+    pub change: Result<Change<'a>, Fault>,
+}
+
+/// What a shape says about a change, before its place in the stream is added.
+#[derive(Debug)]
+struct Facts<'a> {
+    entity: Cow<'a, str>,
+    id: Cow<'a, str>,
+    kind: Kind,
+    version: Option<u64>,
+    emitted: Option<Timestamp>,
+    schema: Option<u32>,
+    event_id: Option<Cow<'a, str>>,
+    correlation: Option<Correlation>,
+    codes: Vec<Cow<'a, str>>,
+    properties: Properties<'a>,
+    edges: Vec<Edge<'a>>,
+}
+
+impl Decoder {
+    /// Compiles a configuration, or says everything that is wrong with it.
+    pub fn new(config: &Config) -> Result<Self, Vec<Problem>> {
+        let mut problems = problem::unused(config);
+        let paths = Paths::new(config, &mut problems);
+        let upcasts = Upcasts::new(&config.upcasts, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let (shape, edges, limits) = (config.kind, config.edges, config.limits);
+        Ok(Self { shape, edges, paths, upcasts, limits })
+    }
+
+    /// Reads every change of an event, in the order they stand in it.
+    pub fn decode<'a>(&self, event: &'a Event) -> Vec<Decoded<'a>> {
+        if self.shape == Shape::CloudEvents && cloudevents::is_binary(event) {
+            let change = cloudevents::structured(event, self.limits)
+                .and_then(|text| self.owned(&text, &event.body, Place { event, index: 0 }));
+            return vec![Decoded { raw: &event.body, change }];
+        }
+        match self.members(event) {
+            Ok(members) => members
+                .into_iter()
+                .zip(0..)
+                .map(|((raw, object), index)| {
+                    let change = object.and_then(|object| match object {
+                        Member::Here(object) => self.change(&object, raw, Place { event, index }),
+                        Member::Quoted(text) => self.owned(&text, raw, Place { event, index }),
+                    });
+                    Decoded { raw, change }
+                })
+                .collect(),
+            Err(fault) => vec![Decoded { raw: &event.body, change: Err(fault) }],
+        }
+    }
+
+    /// Takes an event apart: every member with its own text. Fails when the event is no JSON at all.
+    fn members<'a>(&self, event: &'a Event) -> Result<Vec<Parts<'a>>, Fault> {
+        let text = readable(&event.body, self.limits)?;
+        if text.starts_with('[') {
+            let members = json::array(text, "the event", self.limits.changes)?;
+            return Ok(members.into_iter().map(|raw| self.member(raw)).collect());
+        }
+        if text.starts_with('"') {
+            let quoted: &RawValue = serde_json::from_str(text)
+                .map_err(|error| json::refused(&error, "the event", "an object"))?;
+            return Ok(vec![self.member(quoted)]);
+        }
+        let object = json::object(text, "the event")?;
+        match combined(&object) {
+            Some(messages) => {
+                let members = json::array(messages.get(), "`messages`", self.limits.changes)?;
+                Ok(members.into_iter().map(|raw| self.member(raw)).collect())
+            }
+            None => Ok(vec![(&event.body[..], Ok(Member::Here(object)))]),
+        }
+    }
+
+    fn member<'a>(&self, raw: &'a RawValue) -> Parts<'a> {
+        let member = match json::type_of(raw) {
+            Type::Text => match json::text(raw) {
+                Some(text) => readable(text.as_bytes(), self.limits)
+                    .map(|inner| Member::Quoted(inner.to_owned())),
+                None => Err(not_an_object()),
+            },
+            Type::Object => json::object(raw.get(), "the change").map(Member::Here),
+            Type::Array | Type::Null | Type::Plain => Err(not_an_object()),
+        };
+        (raw.get().as_bytes(), member)
+    }
+
+    /// Reads a change from text that does not live as long as the event.
+    fn owned(&self, text: &str, raw: &[u8], place: Place<'_>) -> Result<Change<'static>, Fault> {
+        let object = json::object(text, "the change")?;
+        Ok(self.change(&object, raw, place)?.into_owned())
+    }
+
+    fn change<'a>(
+        &self,
+        object: &Object<'a>,
+        raw: &[u8],
+        place: Place<'_>,
+    ) -> Result<Change<'a>, Fault> {
+        if self.shape == Shape::CloudEvents
+            && let Some(text) = cloudevents::unpacked(object, self.limits)
+        {
+            return self.owned(&text?, raw, place);
+        }
+        let mut facts = match self.shape {
+            Shape::CluedIn => cluedin::facts(object, &self.paths, self.edges)?,
+            Shape::CloudEvents => cloudevents::facts(object, &self.paths)?,
+            Shape::Events => {
+                mapped::facts(object, &self.paths, mapped::kind(object, &self.paths)?)?
+            }
+        };
+        self.upcasts.apply(&mut facts)?;
+        Ok(Change {
+            order: place.order(facts.version, facts.emitted)?,
+            correlation: facts.correlation.unwrap_or_else(|| place.correlation(raw)),
+            entity: facts.entity,
+            id: facts.id,
+            kind: facts.kind,
+            schema: facts.schema,
+            event_id: facts.event_id,
+            codes: facts.codes,
+            properties: facts.properties,
+            edges: facts.edges,
+        })
+    }
+}
+
+/// Properties as a change has them: names and values as sent.
+type Properties<'a> = Vec<(Cow<'a, str>, Cow<'a, RawValue>)>;
+
+/// A member's own bytes, and the member.
+type Parts<'a> = (&'a [u8], Result<Member<'a>, Fault>);
+
+/// A member of an event: in place, or JSON inside a JSON string.
+enum Member<'a> {
+    Here(Object<'a>),
+    Quoted(String),
+}
+
+/// The text of a body, within bounds and without a byte order mark.
+fn readable(body: &[u8], limits: Limits) -> Result<&str, Fault> {
+    if body.len() > limits.bytes {
+        let message = format!("the event has {} bytes; {} are allowed", body.len(), limits.bytes);
+        return Err(Fault::new(fault::Kind::TooLarge, message));
+    }
+    let text = std::str::from_utf8(body).map_err(|error| {
+        let message = format!("the event is not UTF-8, from byte {}", error.valid_up_to());
+        malformed(message)
+    })?;
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if text.is_empty() {
+        return Err(malformed("the event is empty"));
+    }
+    if json::is_deeper_than(limits.depth, text) {
+        return Err(malformed(format!("the event is nested deeper than {} levels", limits.depth)));
+    }
+    Ok(text)
+}
+
+/// The messages of a combined event: exactly a `count` and the `messages` themselves.
+fn combined<'a>(object: &Object<'a>) -> Option<&'a RawValue> {
+    let messages = object.get("messages").filter(|raw| json::type_of(raw) == Type::Array)?;
+    (object.get("count").is_some() && object.0.len() == 2).then_some(messages)
+}
+
+fn not_an_object() -> Fault {
+    malformed("a change in the event's array is not an object")
+}
+
+fn malformed(message: impl Into<String>) -> Fault {
+    Fault::new(fault::Kind::Malformed, message)
+}
+
+#[cfg(test)]
+mod tests;

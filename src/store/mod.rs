@@ -22,6 +22,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use object_store::ObjectStore;
 
+use crate::fault::{Fault, Kind};
 pub use config::{Account, Config, ConfigError, Names, Place};
 pub use counters::{Call, Counters};
 pub use limits::{MAX_OPERATIONS, MAX_TRANSACTION, weight};
@@ -216,4 +217,18 @@ pub enum Error {
         /// The store's code and text.
         reason: String,
     },
+}
+
+impl Error {
+    /// What this means for the rows concerned; `place` says which part of storage it was.
+    pub fn fault(&self, place: &str) -> Fault {
+        let (kind, pause) = match self {
+            Self::Conflict { .. } => (Kind::Conflict, None),
+            Self::TooLarge { .. } => (Kind::TooLarge, None),
+            Self::Unavailable { retry_after, .. } => (Kind::Storage, *retry_after),
+            Self::Unauthorised { .. } => (Kind::Credential, None),
+            Self::Invalid { .. } => (Kind::Misconfigured, None),
+        };
+        Fault::new(kind, format!("{place}: {self}")).retry_after(pause)
+    }
 }

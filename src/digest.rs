@@ -1,0 +1,38 @@
+//! Short, stable names for content: the head of a SHA-256, and bytes as hexadecimal text.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+/// The first 128 bits of a SHA-256 over parts whose bounds count: `["a", "bc"]` is not `["ab", "c"]`.
+pub fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut head = [0; 16];
+    head.iter_mut().zip(hash.finalize()).for_each(|(place, byte)| *place = byte);
+    head
+}
+
+/// Bytes as lower-case hexadecimal text.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_and_its_bounds_count() {
+        let name = |parts: &[&str]| hex(&of(parts.iter().map(|part| part.as_bytes())));
+        assert_eq!(name(&["a", "bc"]).len(), 32);
+        assert_eq!(name(&["a", "bc"]), name(&["a", "bc"]));
+        assert_ne!(name(&["a", "bc"]), name(&["ab", "c"]));
+    }
+}

@@ -1,0 +1,121 @@
+//! What the ledger remembers of one (map, key).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::change::Correlation;
+use crate::order::Order;
+use crate::row::{Action, Removal, RowHash, State};
+
+/// The memory of one row. An entry that was never stored is the default one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Entry {
+    /// What the target holds, as far as settled claims tell.
+    pub applied: Option<Applied>,
+    /// A write under way.
+    pub intent: Option<Intent>,
+    /// Claims that were overtaken before they settled: their writes may lie over newer ones.
+    pub loose: Vec<Loose>,
+    /// A removal that waits for its time.
+    pub held: Option<Held>,
+}
+
+/// One version of the row: what the target holds or is to hold.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Version {
+    /// Its place among the versions of the row.
+    pub order: Order,
+    /// The hash of what is written.
+    pub hash: RowHash,
+    /// What is written; absent where the map lets the ledger keep hashes alone.
+    #[serde(rename = "row", default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Action>,
+    /// The version of the map that made it.
+    #[serde(rename = "map")]
+    pub map_version: u32,
+    /// The change it came from.
+    pub correlation: Correlation,
+}
+
+/// The version that the target holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Applied {
+    /// Which.
+    #[serde(flatten)]
+    pub version: Version,
+    /// The target's own id of the row.
+    #[serde(rename = "id", default, skip_serializing_if = "Option::is_none")]
+    pub target_id: Option<Uuid>,
+    /// When it was settled.
+    #[serde(rename = "settled")]
+    pub at: Timestamp,
+}
+
+/// A write under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Intent {
+    /// What is being written.
+    #[serde(flatten)]
+    pub version: Version,
+    /// By whom.
+    pub claim: Claim,
+    /// When its write has certainly landed or died.
+    pub lease: Timestamp,
+}
+
+/// Names one attempt to write a batch of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Claim(pub Uuid);
+
+/// A claim that was overtaken before it settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Loose {
+    /// Whose write may still be about.
+    pub claim: Claim,
+    /// When that write has certainly landed or died.
+    pub lease: Timestamp,
+}
+
+/// A removal that waits for its time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Held {
+    /// The place of the removal among the versions of the row.
+    pub order: Order,
+    /// When it is carried out.
+    pub due: Timestamp,
+    /// How.
+    pub then: Removal,
+    /// The change it came from.
+    pub correlation: Correlation,
+}
+
+impl Entry {
+    /// Whether this system wrote the row, or is about to, and has not removed it since.
+    pub fn is_known(&self) -> bool {
+        let there = |applied: &Applied| !matches!(applied.version.action, Some(Action::Remove(_)));
+        self.intent.is_some() || self.applied.as_ref().is_some_and(there)
+    }
+
+    /// The state that the row was last given, if any.
+    pub fn state(&self) -> Option<State> {
+        match self.applied.as_ref()?.version.action.as_ref()? {
+            Action::Upsert(columns) => columns.state,
+            Action::Remove(Removal::Deactivate(state)) => Some(*state),
+            Action::Remove(Removal::Delete) | Action::Hold { .. } => None,
+        }
+    }
+
+    /// Whether nothing is under way and nothing is loose.
+    pub fn is_quiet(&self) -> bool {
+        self.intent.is_none() && self.loose.is_empty()
+    }
+}
+
+impl Version {
+    /// Whether this one is strictly newer.
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        self.order.is_newer_than(&other.order)
+    }
+}

@@ -1,0 +1,253 @@
+//! Settle: what became of a write becomes what the ledger remembers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::claim::{Batch, Ticket};
+use super::decide;
+use super::entry::{Claim, Entry, Version};
+use super::revise::{Revised, Revision};
+use super::{Ledger, Looked, Slot};
+use crate::fault::{Fault, Kind};
+use crate::outcome::Outcome;
+use crate::row::{Destination, Key, Row};
+use crate::store::Operation;
+
+/// What became of a write, as far as it is known. A write of which nothing is known is not settled at
+/// all: its ticket is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landing {
+    /// The target holds it.
+    Landed {
+        /// The target's own id of the row, when it told.
+        target_id: Option<Uuid>,
+    },
+    /// The target does not hold it and never will: the claim is taken back.
+    Never,
+}
+
+/// A ticket with what became of its write.
+#[derive(Debug)]
+pub struct Settlement {
+    /// The ticket.
+    pub ticket: Ticket,
+    /// What became of the write.
+    pub landing: Landing,
+}
+
+/// What a settlement came to.
+#[derive(Debug)]
+pub enum Conclusion {
+    /// It is durable.
+    Done(Outcome),
+    /// The claim was taken back.
+    Withdrawn,
+    /// The claim was overtaken: this must be written, and then told to [`Ledger::asserted`].
+    Assert(Box<Assertion>),
+    /// It could not be made durable; the claim ends with its lease.
+    Open(Fault),
+}
+
+/// The newest version of a row, to be written once more on behalf of loose claims.
+#[derive(Debug)]
+pub struct Assertion {
+    pub(super) slot: Slot,
+    pub(super) row: Arc<Row>,
+    pub(super) version: Version,
+    pub(super) looked: Looked,
+    pub(super) claims: Vec<Claim>,
+    /// The version whose fate is at stake; absent when the sweep asserts.
+    pub(super) mine: Option<Version>,
+}
+
+impl Assertion {
+    /// The row to write.
+    pub fn row(&self) -> &Arc<Row> {
+        &self.row
+    }
+
+    fn outcome(&self) -> Outcome {
+        match &self.mine {
+            Some(mine) if self.version.is_newer_than(mine) => Outcome::Superseded,
+            Some(_) | None => Outcome::Applied,
+        }
+    }
+}
+
+impl Ledger {
+    /// Settles many writes, one transaction per bucket. Answers in order.
+    pub async fn settle(&self, settlements: Vec<Settlement>) -> Vec<Conclusion> {
+        let settling = settlements.into_iter().map(|Settlement { ticket, landing }| {
+            let looked = ticket.looked.clone();
+            (Settling { ticket, landing, settled: None }, Some(looked))
+        });
+        let revised = self.revise(settling.collect()).await;
+        revised.into_iter().map(concluded).collect()
+    }
+
+    /// Records an assertion that landed. `Assert` again when the entry changed meanwhile.
+    pub async fn asserted(&self, assertion: Assertion, target_id: Option<Uuid>) -> Conclusion {
+        let looked = assertion.looked.clone();
+        let asserting = Asserting { assertion, target_id, again: false };
+        let mut revised = self.revise(vec![(asserting, Some(looked))]).await;
+        let Some(Revised { revision: Asserting { assertion, again, .. }, result }) = revised.pop()
+        else {
+            return Conclusion::Open(Fault::new(Kind::Storage, "the ledger did not answer"));
+        };
+        match result {
+            Err(fault) => Conclusion::Open(fault),
+            Ok(looked) if again => {
+                let Assertion { slot, row, claims, mine, .. } = assertion;
+                reassert(slot, &row, (looked, claims, mine))
+            }
+            Ok(_) => Conclusion::Done(assertion.outcome()),
+        }
+    }
+}
+
+/// The assertion that an entry calls for on behalf of `claims`.
+fn reassert(
+    slot: Slot,
+    row: &Arc<Row>,
+    (looked, claims, mine): (Looked, Vec<Claim>, Option<Version>),
+) -> Conclusion {
+    let loose = looked.entry.loose.iter().any(|loose| claims.contains(&loose.claim));
+    if !loose {
+        return Conclusion::Done(Outcome::Superseded);
+    }
+    let Some(version) = decide::newest(&looked.entry, mine.as_ref()) else {
+        return Conclusion::Done(Outcome::Superseded);
+    };
+    let row = match &mine {
+        Some(mine) if mine.hash == version.hash => Arc::clone(row),
+        Some(_) | None => match again(&row.to, &row.key, &version) {
+            Some(row) => Arc::new(row),
+            // Nothing of the newer version is kept that could be written: it heals with its next change.
+            None => return Conclusion::Done(Outcome::Superseded),
+        },
+    };
+    Conclusion::Assert(Box::new(Assertion { slot, row, version, looked, claims, mine }))
+}
+
+/// The row that a remembered version stands for, if it was kept.
+pub(super) fn again(to: &Arc<Destination>, key: &Key, version: &Version) -> Option<Row> {
+    Some(Row {
+        to: Arc::clone(to),
+        key: key.clone(),
+        action: version.action.clone()?,
+        order: version.order.clone(),
+        correlation: version.correlation,
+        only_if_known: false,
+    })
+}
+
+/// A settlement on its way through the rounds.
+struct Settling {
+    ticket: Ticket,
+    landing: Landing,
+    settled: Option<decide::Settlement>,
+}
+
+impl Revision for Settling {
+    fn slot(&self) -> &Slot {
+        &self.ticket.slot
+    }
+
+    fn key(&self) -> &Key {
+        &self.ticket.row.key
+    }
+
+    fn revise(&mut self, entry: &Entry, now: Timestamp) -> Option<Entry> {
+        let Ticket { claim, version, outlived, .. } = &self.ticket;
+        let target_id = match self.landing {
+            Landing::Landed { target_id } => target_id,
+            Landing::Never => {
+                let next = decide::withdraw(entry, *claim);
+                return (next != *entry).then_some(next);
+            }
+        };
+        let settled = decide::settle(entry, (*claim, version), outlived, target_id, now);
+        let next = match &settled {
+            decide::Settlement::Applied(next) | decide::Settlement::Loosen(next) => {
+                Some(next.clone())
+            }
+            decide::Settlement::Loose | decide::Settlement::Done | decide::Settlement::Gone => None,
+        };
+        self.settled = Some(settled);
+        next
+    }
+
+    /// An index row goes when every claim that it stands for is concluded here.
+    fn index(chunk: &mut [Self], _part: u64) -> Vec<Operation> {
+        let mut concluded = BTreeMap::<&str, usize>::new();
+        for settling in chunk.iter() {
+            let loosened = matches!(settling.settled, Some(decide::Settlement::Loosen(_)));
+            if let Some(batch) = settling.ticket.batch.as_deref().filter(|_| !loosened) {
+                *concluded.entry(&batch.row).or_default() += 1;
+            }
+        }
+        let batches: Vec<&Batch> =
+            chunk.iter().filter_map(|settling| settling.ticket.batch.as_deref()).collect();
+        let keys = |row: &str| batches.iter().find(|batch| batch.row == row).map(|b| b.keys);
+        let whole = concluded.into_iter().filter(|(row, count)| keys(row) == Some(*count));
+        whole.map(|(row, _)| Operation::Discard(row.to_owned())).collect()
+    }
+}
+
+fn concluded(Revised { revision, result }: Revised<Settling>) -> Conclusion {
+    let Settling { ticket, landing, settled } = revision;
+    let looked = match result {
+        Ok(looked) => looked,
+        Err(fault) => return Conclusion::Open(fault),
+    };
+    if landing == Landing::Never {
+        return Conclusion::Withdrawn;
+    }
+    match settled {
+        Some(decide::Settlement::Applied(_)) => Conclusion::Done(Outcome::Applied),
+        Some(decide::Settlement::Done) => {
+            let newer =
+                |applied: &super::entry::Applied| applied.version.is_newer_than(&ticket.version);
+            let superseded = looked.entry.applied.as_ref().is_some_and(newer);
+            let outcome = if superseded { Outcome::Superseded } else { Outcome::Applied };
+            Conclusion::Done(outcome)
+        }
+        Some(decide::Settlement::Loosen(_) | decide::Settlement::Loose) => {
+            let Ticket { slot, row, version, claim, .. } = ticket;
+            reassert(slot, &row, (looked, vec![claim], Some(version)))
+        }
+        Some(decide::Settlement::Gone) | None => {
+            Conclusion::Open(Fault::new(Kind::Conflict, "this claim outlived its lease"))
+        }
+    }
+}
+
+/// An assertion that landed, on its way through the rounds.
+struct Asserting {
+    assertion: Assertion,
+    target_id: Option<Uuid>,
+    again: bool,
+}
+
+impl Revision for Asserting {
+    fn slot(&self) -> &Slot {
+        &self.assertion.slot
+    }
+
+    fn key(&self) -> &Key {
+        &self.assertion.row.key
+    }
+
+    fn revise(&mut self, entry: &Entry, now: Timestamp) -> Option<Entry> {
+        let Assertion { looked, version, claims, .. } = &self.assertion;
+        self.again = *entry != looked.entry;
+        (!self.again).then(|| decide::asserted(entry, version, claims, self.target_id, now))
+    }
+
+    fn index(_: &mut [Self], _: u64) -> Vec<Operation> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,236 @@
+//! A map as a person writes it: the sections of one `maps/*.toml` file.
+//!
+//! These structures are the language: their documentation becomes the help of editors, and every key
+//! that is not named here is refused. What is required is checked when a map is compiled, so that one
+//! reading finds everything. Nothing of this is used at run time.
+
+mod condition;
+mod parts;
+mod steps;
+mod word;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use condition::Condition;
+pub use parts::{Parts, Rule};
+pub use steps::{
+    Boolean, Case, Code, Country, CountryForm, Currency, Date, Decimal, Direction, Edge, Fact,
+    Join, Language, Lookup, Number, Over, Phone, PhonePart, Pick, Replace, Split, Words,
+};
+pub use word::{Constant, Day, Empty, Names, OnError, Policy, ScalarTable};
+
+use crate::row::{Keep, State};
+
+/// One map: which entity of which source becomes which table of which target.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Concord map")]
+pub struct MapFile {
+    /// The map's name. Rows in the ledger are remembered under it.
+    #[schemars(required)]
+    pub map: String,
+    /// The map's version, stored with every row written. Raise it with every change of meaning.
+    #[schemars(required)]
+    pub version: u32,
+    /// What the map is for, in a sentence.
+    pub description: Option<String>,
+    /// Where changes come from.
+    #[schemars(required)]
+    pub from: From,
+    /// Where rows go.
+    #[schemars(required)]
+    pub to: To,
+    /// The key columns, in this order: an alternate key of the table.
+    #[schemars(required)]
+    pub key: IndexMap<String, Rule>,
+    /// Column = rule. A bare text is short for `{ from = "…" }`.
+    pub fields: IndexMap<String, Rule>,
+    /// Which changes the map is about.
+    pub filter: Option<Filter>,
+    /// What becomes of the row when the source removes the thing.
+    pub removed: Option<Removed>,
+    /// The row's state and status.
+    pub state: Option<StateRule>,
+    /// The row's owner.
+    pub owner: Option<Owner>,
+    /// What the ledger keeps.
+    pub ledger: Option<Ledger>,
+    /// Decisions that people made about this map.
+    pub decision: Vec<Decision>,
+    /// What must hold before a row is written.
+    pub validate: Vec<Validate>,
+    /// Columns whose values are shown nowhere but in quarantine.
+    pub secured: Vec<String>,
+}
+
+/// Where changes come from.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct From {
+    /// The source system of `concord.toml`.
+    #[schemars(required)]
+    pub system: String,
+    /// The kind of thing: `/Customer`, `account`, an event type. Compared without case; the leading
+    /// slash does not matter.
+    #[schemars(required)]
+    pub entity: String,
+    /// The payload versions this map reads, such as `">=1 <3"`. All when absent.
+    pub schema: Option<String>,
+}
+
+/// Where rows go.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct To {
+    /// The target system of `concord.toml`.
+    #[schemars(required)]
+    pub system: String,
+    /// The table's logical name.
+    #[schemars(required)]
+    pub table: String,
+}
+
+/// Which changes the map is about.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filter {
+    /// All of these must hold.
+    #[schemars(required)]
+    pub when: Vec<Condition>,
+    /// What becomes of a row that was written and no longer passes.
+    #[schemars(required)]
+    pub leaves: Option<Leaves>,
+}
+
+/// What becomes of a row that left the filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Leaves {
+    /// It stays as it is.
+    Keep,
+    /// It is deleted.
+    Delete,
+    /// It is deactivated, with the pair of `[removed]`.
+    Deactivate,
+    /// It waits as `[removed]` says.
+    Hold,
+}
+
+/// What becomes of the row when the source removes the thing. Default: hold for 24 hours, then
+/// deactivate with state 1 and status 2.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Removed {
+    /// What is done.
+    pub action: Option<RemovedAction>,
+    /// With `hold`: how long to wait for the thing to come back.
+    pub hours: Option<u32>,
+    /// With `hold`: what is done afterwards.
+    pub then: Option<Then>,
+    /// The state a deactivated row takes (`statecode`).
+    pub state: Option<i32>,
+    /// The status a deactivated row takes (`statuscode`).
+    pub status: Option<i32>,
+}
+
+/// What is done with a removed row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RemovedAction {
+    /// The row is deleted.
+    Delete,
+    /// The row stays and is deactivated.
+    Deactivate,
+    /// Nothing.
+    Ignore,
+    /// Wait, because removals of a source are often no removals (a merge, a filter, a resend).
+    Hold,
+}
+
+/// What is done when a hold is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Then {
+    /// The row is deleted.
+    Delete,
+    /// The row stays and is deactivated.
+    Deactivate,
+}
+
+/// The row's state: one pair for all (`state`, `status`), or by a value (`by`, `values`).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateRule {
+    /// The state every row takes (`statecode`).
+    pub state: Option<i32>,
+    /// The status every row takes (`statuscode`).
+    pub status: Option<i32>,
+    /// The rule whose value decides.
+    pub by: Option<Rule>,
+    /// Value = pair.
+    pub values: IndexMap<String, State>,
+    /// The pair when the value is missing, null or empty; without it the state is left alone.
+    pub default: Option<State>,
+}
+
+/// The row's owner: a GUID, the name of a setting (`"${SALES_TEAM}"`) or a rule that yields a GUID.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Owner {
+    /// A user. A bare text is a GUID or `${NAME}`.
+    pub user: Option<Rule>,
+    /// A team. A bare text is a GUID or `${NAME}`.
+    pub team: Option<Rule>,
+}
+
+/// What the ledger keeps.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ledger {
+    /// The row itself, or its hash alone.
+    pub keep: Keep,
+}
+
+/// A decision that somebody made and must be able to explain.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Decision {
+    /// What it is about.
+    pub about: Option<String>,
+    /// Who wins when two maps write one column.
+    pub winner: Option<Winner>,
+    /// The columns it is about; all when absent.
+    pub columns: Vec<String>,
+    /// Why.
+    #[schemars(required)]
+    pub reason: Option<String>,
+    /// Who decided.
+    #[schemars(required)]
+    pub owner: Option<String>,
+    /// When, as `2026-03-01`.
+    #[schemars(required)]
+    pub date: Option<Day>,
+}
+
+/// Who wins when two maps write one column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Winner {
+    /// Whoever writes last.
+    LastWrite,
+}
+
+/// A rule that a change must pass before its row is written.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Validate {
+    /// A jq program that must yield `true`.
+    pub expr: Option<String>,
+    /// Or: conditions that must all hold.
+    pub when: Vec<Condition>,
+    /// What the operator reads when it does not hold.
+    #[schemars(required)]
+    pub message: String,
+}

@@ -1,0 +1,228 @@
+//! One compiled map: a change in, at most one row out.
+//!
+//! A change that does not pass the filter is removed as the map declares, marked so that only a row
+//! that was written before is touched. Nothing here reads the file's structures: they are compiled.
+
+use std::sync::Arc;
+
+use super::datum::Datum;
+use super::document::Places;
+use super::file::Decision;
+use super::owner::OwnerPlan;
+use super::removal::Policy;
+use super::rule::condition::Test;
+use super::rule::{Plan, Source};
+use super::scene::Scene;
+use super::schema::Versions;
+use super::state::StatePlan;
+use super::trace::{Step, Trail};
+use crate::change::{Change, Kind};
+use crate::fault::{self, Fault};
+use crate::row::{Action, Columns, Destination, Key, Row, Value};
+
+/// One compiled map.
+#[derive(Debug)]
+pub struct Map {
+    /// Where its rows go, and what every row carries of the map.
+    pub destination: Arc<Destination>,
+    /// The source system of `concord.toml`.
+    pub system: String,
+    /// The kind of thing it reads.
+    pub entity: String,
+    /// The payload versions it reads.
+    pub versions: Versions,
+    /// The key columns.
+    pub key: Vec<(Arc<str>, Plan)>,
+    /// The other columns.
+    pub fields: Vec<(Arc<str>, Plan)>,
+    /// Which changes it is about.
+    pub filter: Option<Filter>,
+    /// What becomes of removed rows.
+    pub removed: Policy,
+    /// Whether somebody wrote that down.
+    pub removal_stated: bool,
+    /// The row's state.
+    pub state: Option<StatePlan>,
+    /// The row's owner.
+    pub owner: Option<OwnerPlan>,
+    /// What must hold, and what is said when it does not.
+    pub validate: Vec<(Test, String)>,
+    /// What people decided.
+    pub decisions: Vec<Decision>,
+    /// Where each key of the file stands.
+    pub places: Arc<Places>,
+}
+
+/// Which changes a map is about.
+#[derive(Debug)]
+pub struct Filter {
+    /// All of these hold.
+    pub when: Test,
+    /// What becomes of a row that no longer passes.
+    pub leaves: Policy,
+}
+
+impl Map {
+    /// The map's name.
+    pub fn name(&self) -> &str {
+        &self.destination.map
+    }
+
+    /// The row that a change becomes; none when the map leaves it out.
+    pub fn row(&self, change: &Change<'_>) -> Result<Option<Row>, Fault> {
+        self.mapped(&Scene::of(change), &mut Trail::off())
+    }
+
+    /// The row, together with every step that led to it, secured values masked.
+    pub fn trace(&self, change: &Change<'_>) -> (Result<Option<Row>, Fault>, Vec<Step>) {
+        let mut trail = Trail::on(self.secret());
+        let row = self.mapped(&Scene::of(change), &mut trail);
+        (row, trail.into_steps())
+    }
+
+    fn mapped(&self, scene: &Scene<'_>, trail: &mut Trail) -> Result<Option<Row>, Fault> {
+        let removed = scene.change().kind == Kind::Remove;
+        let passes = self.passes(scene, trail);
+        if removed {
+            // a removal may come without the properties that the filter looks at
+            return self.remove(self.removed, !passes.unwrap_or(false), scene, trail);
+        }
+        if passes? {
+            return self.upsert(scene, trail).map(Some);
+        }
+        let leaves = self.filter.as_ref().map_or(Policy::Ignore, |filter| filter.leaves);
+        match self.remove(leaves, true, scene, trail) {
+            // without a key it was never written
+            Err(fault) if fault.kind == fault::Kind::KeyMissing => Ok(None),
+            other => other,
+        }
+    }
+
+    fn passes(&self, scene: &Scene<'_>, trail: &mut Trail) -> Result<bool, Fault> {
+        let Some(filter) = &self.filter else { return Ok(true) };
+        trail.column("[filter]", false);
+        filter.when.holds(scene, trail).map_err(|fault| fault.field("[filter]"))
+    }
+
+    fn remove(
+        &self,
+        policy: Policy,
+        only_if_known: bool,
+        scene: &Scene<'_>,
+        trail: &mut Trail,
+    ) -> Result<Option<Row>, Fault> {
+        let Some(action) = policy.action(scene.change().order.emitted) else { return Ok(None) };
+        let key = self.key(scene, trail)?;
+        Ok(Some(self.to(scene, key, action, only_if_known)))
+    }
+
+    fn upsert(&self, scene: &Scene<'_>, trail: &mut Trail) -> Result<Row, Fault> {
+        let key = self.key(scene, trail)?;
+        self.valid(scene, trail)?;
+        let values = self.columns(scene, trail)?;
+        trail.column("[state]", false);
+        let state = match &self.state {
+            Some(state) => state.value(scene, trail).map_err(|fault| fault.field("[state]"))?,
+            None => None,
+        };
+        trail.column("[owner]", false);
+        let owner = match &self.owner {
+            Some(owner) => owner.value(scene, trail).map_err(|fault| fault.field("[owner]"))?,
+            None => None,
+        };
+        let columns = Columns { values, state, owner };
+        Ok(self.to(scene, key, Action::Upsert(columns), false))
+    }
+
+    fn to(&self, scene: &Scene<'_>, key: Key, action: Action, only_if_known: bool) -> Row {
+        let change = scene.change();
+        Row {
+            to: Arc::clone(&self.destination),
+            key,
+            action,
+            order: change.order.clone(),
+            correlation: change.correlation,
+            only_if_known,
+        }
+    }
+
+    fn key(&self, scene: &Scene<'_>, trail: &mut Trail) -> Result<Key, Fault> {
+        let mut key = Vec::with_capacity(self.key.len());
+        for (column, plan) in &self.key {
+            trail.column(column, self.masks(column));
+            let datum = plan.datum(scene, trail).map_err(|fault| fault.field(&**column))?;
+            let missing = || {
+                let text = format!("{} is missing, null or empty, so there is no key", plan.shown);
+                Fault::new(fault::Kind::KeyMissing, text).field(&**column)
+            };
+            if datum.is_blank() || datum == Datum::Typed(Value::Text(String::new())) {
+                return Err(missing());
+            }
+            key.push((Arc::clone(column), datum.into_value().ok_or_else(missing)?));
+        }
+        Ok(Key(key))
+    }
+
+    fn valid(&self, scene: &Scene<'_>, trail: &mut Trail) -> Result<(), Fault> {
+        trail.column("[validate]", false);
+        for (test, message) in &self.validate {
+            if !test.holds(scene, trail).map_err(|fault| fault.field("[validate]"))? {
+                return Err(Fault::new(fault::Kind::RuleBroken, message).field("[validate]"));
+            }
+        }
+        Ok(())
+    }
+
+    /// All columns are tried, so that one fault can name the others.
+    fn columns(
+        &self,
+        scene: &Scene<'_>,
+        trail: &mut Trail,
+    ) -> Result<Vec<(Arc<str>, Value)>, Fault> {
+        let mut values = Vec::with_capacity(self.fields.len());
+        let mut first: Option<Fault> = None;
+        let mut others = Vec::new();
+        for (column, plan) in &self.fields {
+            trail.column(column, self.masks(column));
+            match (plan.value(scene, trail), &first) {
+                (Ok(Some(value)), _) => values.push((Arc::clone(column), value)),
+                (Ok(None), _) => {}
+                (Err(fault), None) => first = Some(fault.field(&**column)),
+                (Err(_), Some(_)) => others.push(&**column),
+            }
+        }
+        match first {
+            None => Ok(values),
+            Some(mut fault) => {
+                if !others.is_empty() {
+                    let others = format!("; also refused: {}", others.join(", "));
+                    fault.message.push_str(&others);
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    fn masks(&self, column: &str) -> bool {
+        self.destination.secured.iter().any(|secured| secured == column)
+    }
+
+    /// The properties that secured columns read.
+    fn secret(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let all = self.key.iter().chain(&self.fields);
+        for (_, plan) in all.filter(|(column, _)| self.masks(column)) {
+            plan.visit(&mut |plan| match &plan.source {
+                Source::Properties(from) | Source::Join { from, .. } => names.extend(from.clone()),
+                Source::Fact(_)
+                | Source::Constant(_)
+                | Source::Code(_)
+                | Source::Edge(_)
+                | Source::When(..)
+                | Source::Expr(_)
+                | Source::Composite { .. } => {}
+            });
+        }
+        names
+    }
+}

@@ -1,0 +1,70 @@
+//! The rows and claims of the model, and time as it matters here: a lease is over or it is not.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+use concord::change::Correlation;
+use concord::ledger::Claim;
+use concord::ledger::Entry;
+use concord::order::Order;
+use concord::row::{Action, Columns, Destination, Key, Removal, Row, Value};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// The version number that is a removal.
+pub(crate) const REMOVAL: u8 = 2;
+
+static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| (0..8).map(row_of).collect());
+
+fn row_of(version: u8) -> Row {
+    let value = ("name".into(), Value::Integer(version.into()));
+    let action = if version == REMOVAL {
+        Action::Remove(Removal::Delete)
+    } else {
+        Action::Upsert(Columns { values: vec![value], ..Columns::default() })
+    };
+    Row {
+        to: Arc::new(Destination { map: "m".into(), ..Destination::default() }),
+        key: Key(vec![("k".into(), Value::Integer(1))]),
+        action,
+        order: Order::emitted_at(Timestamp::from_second(version.into()).unwrap()),
+        correlation: Correlation::default(),
+        only_if_known: false,
+    }
+}
+
+/// The row of a version; 0 is the empty target.
+pub(crate) fn row(version: u8) -> &'static Row {
+    &ROWS[usize::from(version)]
+}
+
+/// Which version an order belongs to.
+pub(crate) fn version_of(order: &Order) -> u8 {
+    u8::try_from(order.emitted.as_second()).unwrap()
+}
+
+pub(crate) fn claim(number: u8) -> Claim {
+    Claim(Uuid::from_u128(u128::from(number)))
+}
+
+pub(crate) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+/// A lease that is not over.
+pub(crate) const RUNNING: Timestamp = Timestamp::MAX;
+/// A lease that is over.
+pub(crate) const OVER: Timestamp = Timestamp::MIN;
+
+/// The entry as a clock would show it: the leases of these claims are over, all others run.
+pub(crate) fn at(entry: &Entry, over: &BTreeSet<Claim>) -> Entry {
+    let lease = |claim: &Claim| if over.contains(claim) { OVER } else { RUNNING };
+    let mut entry = entry.clone();
+    if let Some(intent) = &mut entry.intent {
+        intent.lease = lease(&intent.claim);
+    }
+    for loose in &mut entry.loose {
+        loose.lease = lease(&loose.claim);
+    }
+    if let Some(applied) = &mut entry.applied {
+        applied.at = NOW;
+    }
+    entry
+}

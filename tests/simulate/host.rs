@@ -1,0 +1,175 @@
+//! The host: partitions, retries, a work queue, a timer, and instances that die at any await.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord::delivery::{Attempt, Delivery, Event, Origin};
+use concord::job::{self, Asked};
+use concord::outcome::Verdict;
+use concord::pipeline::{Pipeline, Swept};
+use concord::store::Queue as _;
+use futures::future::{join, join_all};
+
+use crate::target::LONGEST;
+use crate::world::World;
+
+/// How long a call may take.
+const WITHIN: Duration = Duration::from_secs(20);
+/// Attempts before the last one.
+const RETRIES: u32 = 3;
+
+impl World {
+    /// Delivers everything that was said, some of it twice, in some order, over some partitions.
+    pub(crate) async fn deliver_everything(&self) {
+        let partitions = self.partitions();
+        let done = std::cell::Cell::new(false);
+        let deliveries = async {
+            join_all(partitions.into_iter().map(|batches| self.partition(batches))).await;
+            done.set(true);
+        };
+        let work = async {
+            while !done.get() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                self.work_once().await;
+            }
+        };
+        let sweeps = async {
+            while !done.get() {
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                self.sweep_once().await;
+            }
+        };
+        join(deliveries, join(work, sweeps)).await;
+    }
+
+    fn partitions(&self) -> Vec<Vec<Vec<Event>>> {
+        let chance = &self.dice.chance;
+        let mut events = Vec::new();
+        for (index, said) in self.said.iter().enumerate() {
+            for _ in 0..1 + chance.below(3) / 2 {
+                let place = index as u64 * 4 + chance.below(40);
+                events.push((place, said.body.clone()));
+            }
+        }
+        events.sort();
+        let count = usize::try_from(1 + chance.below(3)).unwrap();
+        let mut partitions: Vec<Vec<Vec<Event>>> = vec![Vec::new(); count];
+        for (sequence, (_, body)) in (0..).zip(events) {
+            self.events.set(self.events.get() + 1);
+            let partition = usize::try_from(chance.below(count as u64)).unwrap();
+            let origin = Origin {
+                stream: Some("hub".into()),
+                partition: Some(partition.to_string().into()),
+                sequence: Some(sequence),
+                enqueued: Some(self.clock.now()),
+                received: Some(self.clock.now()),
+            };
+            let event = Event { body: body.into(), origin, ..Event::default() };
+            let batches = &mut partitions[partition];
+            match batches.last_mut() {
+                Some(batch) if chance.below(4) > 0 => batch.push(event),
+                _ => batches.push(vec![event]),
+            }
+        }
+        partitions
+    }
+
+    async fn partition(&self, batches: Vec<Vec<Event>>) {
+        for batch in batches {
+            // A partition that moves: two instances hold the same batch at once.
+            if self.dice.fault("partition moved", 5.0) {
+                join(self.batch(&batch), self.batch(&batch)).await;
+            } else {
+                self.batch(&batch).await;
+            }
+        }
+    }
+
+    /// Brings one batch until it is acknowledged.
+    async fn batch(&self, events: &[Event]) {
+        let mut count = 0;
+        loop {
+            let attempt = Attempt { count, last: count >= RETRIES };
+            let delivery = Delivery {
+                system: "mdm".into(),
+                function: "events".into(),
+                invocation: "simulated".into(),
+                traceparent: None,
+                attempt,
+                within: WITHIN,
+                events: events.to_vec(),
+            };
+            let ran = self.alive(async |instance| instance.run(&delivery).await).await;
+            match ran.map(|report| report.verdict) {
+                Some(Verdict::Acknowledge) => return,
+                Some(Verdict::Redeliver(_)) => count = (count + 1).min(RETRIES),
+                None => count = 0,
+            }
+            tokio::time::sleep(self.dice.latency(4_000)).await;
+        }
+    }
+
+    /// Hands messages of the work queue to an instance, as the host's queue trigger does.
+    pub(crate) async fn work_once(&self) {
+        let taken = self.work.take(4, Duration::from_secs(60)).await.unwrap();
+        for message in taken {
+            let asked = Asked {
+                function: "work".into(),
+                invocation: "simulated".into(),
+                traceparent: None,
+                within: WITHIN,
+            };
+            let ran = self.alive(async |one| job::work(&one, &message.body, asked.clone()).await);
+            if let Some(Ok(report)) = ran.await
+                && report.verdict == Verdict::Acknowledge
+            {
+                self.work.remove(&message).await.unwrap();
+            }
+        }
+    }
+
+    pub(crate) async fn sweep_once(&self) -> Option<Swept> {
+        self.alive(async |instance| instance.sweep(WITHIN).await).await.and_then(Result::ok)
+    }
+
+    /// Runs something on some instance, which may die on the way: what it was doing is dropped where it
+    /// stood, and a new process takes its place.
+    async fn alive<T, F: Future<Output = T>>(
+        &self,
+        act: impl FnOnce(Arc<Pipeline>) -> F,
+    ) -> Option<T> {
+        let count = self.instances.borrow().len() as u64;
+        let index = usize::try_from(self.dice.chance.below(count)).unwrap();
+        let instance = Arc::clone(&self.instances.borrow()[index]);
+        if !self.dice.fault("crash", 8.0) {
+            return Some(act(instance).await);
+        }
+        match tokio::time::timeout(self.dice.latency(600), act(instance)).await {
+            Ok(done) => Some(done),
+            Err(_) => {
+                self.crashes.set(self.crashes.get() + 1);
+                let successor = self.instance();
+                self.instances.borrow_mut()[index] = successor;
+                None
+            }
+        }
+    }
+
+    /// With no more faults, everything that waits comes to its end within hours.
+    pub(crate) async fn come_to_rest(&self) -> Result<(), String> {
+        tokio::time::sleep(WITHIN + LONGEST).await;
+        let mut calm = 0;
+        for _ in 0..2_000 {
+            self.work_once().await;
+            let swept = self.sweep_once().await.ok_or("the sweep failed without a fault")?;
+            let idle = swept == Swept::default() && self.work.len() == 0;
+            calm = if idle { calm + 1 } else { 0 };
+            if calm > 3 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_secs(20)).await;
+        }
+        Err(format!("not at rest after hours: {} messages of work", self.work.len()))
+    }
+}

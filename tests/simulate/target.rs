@@ -1,0 +1,146 @@
+//! A target that is slow, refuses, forgets to answer, and lets writes land late, but never after the
+//! longest time it states.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use concord::clock::{self, SharedClock};
+use concord::fault::{Fault, Kind};
+use concord::row::{Action, Key, Row, Value};
+use concord::system::{Answer, Fetched, Limits, TableSchema, Target, Write};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::world::{Dice, REFUSED};
+
+/// The longest that a write may still land after its deadline.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Default)]
+struct Rows {
+    /// The name column by key; absent when removed.
+    names: BTreeMap<String, String>,
+    /// Writes that land later: when, and what.
+    late: Vec<(Timestamp, Row)>,
+    writes: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct SimTarget {
+    rows: Mutex<Rows>,
+    dice: Arc<Dice>,
+    clock: SharedClock,
+}
+
+impl SimTarget {
+    pub(crate) fn new(dice: Arc<Dice>, clock: SharedClock) -> Arc<Self> {
+        Arc::new(Self { rows: Mutex::default(), dice, clock })
+    }
+
+    /// The rows as they stand, with everything landed whose time has come.
+    pub(crate) fn names(&self) -> BTreeMap<String, String> {
+        let mut rows = self.rows.lock().unwrap();
+        rows.land(self.clock.now());
+        rows.names.clone()
+    }
+
+    pub(crate) fn writes(&self) -> u64 {
+        self.rows.lock().unwrap().writes
+    }
+
+    /// One call for several rows: all of it lands, or it lands late or never.
+    fn land(&self, writes: &[Write]) -> Vec<Answer> {
+        let now = self.clock.now();
+        let mut rows = self.rows.lock().unwrap();
+        rows.land(now);
+        let lost = self.dice.fault("target answer lost", 2.0);
+        let answers = writes.iter().map(|write| {
+            if is_refused(&write.row) {
+                return Answer::Not(Fault::new(Kind::Refused, "simulated"));
+            }
+            rows.writes += 1;
+            if lost {
+                let lands = clock::after(now, self.dice.chance.jittered(LONGEST));
+                if self.dice.chance.below(3) > 0 {
+                    rows.late.push((lands, (*write.row).clone()));
+                }
+                return Answer::Unknown(Fault::new(Kind::Timeout, "simulated"));
+            }
+            rows.put(&write.row);
+            Answer::Written { target_id: None }
+        });
+        answers.collect()
+    }
+}
+
+impl Rows {
+    fn land(&mut self, now: Timestamp) {
+        self.late.sort_by_key(|(at, _)| *at);
+        let due = self.late.partition_point(|(at, _)| *at <= now);
+        for (_, row) in self.late.drain(..due).collect::<Vec<_>>() {
+            self.put(&row);
+        }
+    }
+
+    fn put(&mut self, row: &Row) {
+        let key = row.key.to_string();
+        match &row.action {
+            Action::Upsert(_) => {
+                let name = row.column("name").map(Value::to_string).unwrap_or_default();
+                self.names.insert(key, name);
+            }
+            Action::Remove(_) | Action::Hold { .. } => {
+                self.names.remove(&key);
+            }
+        }
+    }
+}
+
+fn is_refused(row: &Row) -> bool {
+    row.column("name").is_some_and(|name| name.to_string().starts_with(REFUSED))
+}
+
+#[async_trait]
+impl Target for SimTarget {
+    fn limits(&self) -> Limits {
+        Limits { longest: LONGEST }
+    }
+
+    async fn ready(&self) -> Result<(), Fault> {
+        if self.dice.fault("credential refused", 0.3) {
+            return Err(Fault::new(Kind::Credential, "simulated"));
+        }
+        Ok(())
+    }
+
+    async fn write(&self, writes: &[Write], deadline: Instant) -> Vec<Answer> {
+        tokio::time::sleep(self.dice.latency(300)).await;
+        let not = |kind| {
+            writes.iter().map(|_| Answer::Not(Fault::new(kind, "simulated"))).collect::<Vec<_>>()
+        };
+        if Instant::now() >= deadline {
+            return not(Kind::Timeout);
+        }
+        if self.dice.fault("throttled", 2.0) {
+            return not(Kind::Throttled);
+        }
+        let answers = self.land(writes);
+        tokio::time::sleep(self.dice.latency(100)).await;
+        answers
+    }
+
+    async fn fetch(
+        &self,
+        _table: &str,
+        keys: &[Key],
+        _columns: &[String],
+    ) -> Result<Vec<Option<Fetched>>, Fault> {
+        Ok(keys.iter().map(|_| None).collect())
+    }
+
+    async fn describe(&self, _table: &str) -> Result<Option<TableSchema>, Fault> {
+        Ok(None)
+    }
+}
