@@ -82,19 +82,19 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn row(value: Value) -> Columns {
+    fn row(value: &Value) -> Columns {
         value.as_object().unwrap().clone().into_iter().collect()
     }
 
     fn judged(expected: Expected, found: Option<Value>) -> usize {
-        let found = found.map(|found| ("k".to_owned(), row(found)));
+        let found = found.map(|found| ("k".to_owned(), row(&found)));
         compare(&BTreeMap::from([("k".to_owned(), expected)]), &found.into_iter().collect())
             .wrong_rows
     }
 
     #[test]
     fn a_row_must_be_there_with_every_column_right() {
-        let expected = || Expected::Exactly(row(json!({ "a": 12.5, "b": null, "c": "x" })));
+        let expected = || Expected::Exactly(row(&json!({ "a": 12.5, "b": null, "c": "x" })));
         assert_eq!(judged(expected(), Some(json!({ "a": 12.50, "c": "x", "z": 1 }))), 0);
         assert_eq!(judged(expected(), Some(json!({ "a": 12.51, "c": "x" }))), 1);
         assert_eq!(judged(expected(), Some(json!({ "a": 12.5, "b": "y", "c": "x" }))), 1);
@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_leftover_may_be_gone_or_any_earlier_state_but_nothing_else() {
-        let expected = || Expected::Leftover(vec![row(json!({ "a": 1 })), row(json!({ "a": 2 }))]);
+        let expected =
+            || Expected::Leftover(vec![row(&json!({ "a": 1 })), row(&json!({ "a": 2 }))]);
         assert_eq!(judged(expected(), None), 0);
         assert_eq!(judged(expected(), Some(json!({ "a": 2 }))), 0);
         assert_eq!(judged(expected(), Some(json!({ "a": 3 }))), 1);

@@ -4,21 +4,6 @@ use std::path::Path;
 
 use super::Error;
 use super::expected::Countries;
-use super::settings::read_text;
-use crate::emulator::dataverse::{self, model::Definition};
-
-/// The tables beyond those that every Dataverse has.
-#[derive(Clone, Debug)]
-pub(super) struct Tables(Vec<Definition>);
-
-impl Tables {
-    /// Reads a schema file.
-    pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let text = read_text(path)?;
-        let tables = serde_json::from_str(&text);
-        tables.map(Self).map_err(|source| Error::Json { path: path.to_owned(), source })
-    }
-}
 
 /// The number of each country in Logistics, from the vocabulary of the shipped maps; none without it.
 pub(super) fn countries(maps: &Path) -> Result<Countries, Error> {
@@ -43,23 +28,31 @@ struct Country {
 pub(super) struct Environment {
     /// The system of `concord.toml` that it stands for.
     pub(super) system: String,
-    server: dataverse::Server,
+    server: Server,
 }
 
 impl Environment {
-    /// Starts an empty environment with these tables on a free port.
-    pub(super) async fn start(system: String, tables: &Tables) -> Result<Self, Error> {
-        let server = dataverse::serve(tables.0.clone()).await?;
+    /// Starts an empty environment on a free port.
+    pub(super) async fn start(system: String, options: Options) -> Result<Self, Error> {
+        let server = serve(options).await.map_err(|source| {
+            let system = system.clone();
+            Error::Environment { system, source }
+        })?;
         Ok(Self { system, server })
     }
 
     /// `http://127.0.0.1:7101`
     pub(super) fn address(&self) -> String {
-        self.server.address()
+        format!("http://{}", self.server.address)
     }
 
-    /// How many requests it served.
+    /// How many requests it served; a batch counts once.
     pub(super) fn calls(&self) -> u64 {
-        self.server.served()
+        self.server.state.counters().requests.values().sum()
+    }
+
+    /// Forgets the requests so far.
+    pub(super) fn forget_calls(&self) {
+        *self.server.state.counters() = Counters::default();
     }
 }

@@ -33,7 +33,9 @@ use self::stage::Stage;
 use self::stream::{PARTITIONS, Stream};
 use super::output;
 use crate::chance::Chance;
-use crate::emulator::{dataverse, host};
+use crate::emulator::dataverse::faults::Faults;
+use crate::emulator::dataverse::server;
+use crate::emulator::host;
 use crate::store;
 
 /// Runs everything on this machine: emulated targets, local storage, a stand-in for the Functions host.
@@ -57,6 +59,9 @@ pub struct Args {
     /// Tables of the emulated environments [default: samples/schema.toml of the project]
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
+    /// Faults of the emulated environments, such as 429:0.02@3s,deadlock:0.01,lost:0.01
+    #[arg(long, value_name = "LIST", value_parser = Faults::parse, default_value = "")]
+    pub faults: Faults,
     /// An empty folder for storage [default: .concord/dev, or a temporary one with --once]
     #[arg(long, value_name = "FOLDER")]
     pub storage: Option<PathBuf>,
@@ -133,8 +138,13 @@ pub enum Error {
     #[error("the local storage did not answer")]
     Store(#[from] store::Error),
     /// An emulated environment.
-    #[error("an emulated environment cannot be started")]
-    Environment(#[from] dataverse::Error),
+    #[error("the emulated environment of {system} cannot be started")]
+    Environment {
+        /// The system it stands for.
+        system: String,
+        /// Why.
+        source: server::Error,
+    },
     /// The Web API of an emulated environment.
     #[error("an emulated environment did not answer as expected")]
     Web(#[from] reqwest::Error),

@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_pass_that_lost_or_left_something_is_no_success() {
         let report = |lost, waiting, handled| {
-            let tally = Tally { lost, handled, ..Tally::default() };
+            let tally = Tally { handled, lost, ..Tally::default() };
             let (target_calls, check) = (BTreeMap::new(), None);
             Report { ok: false, events: 9, seconds: 1.0, tally, target_calls, waiting, check }
                 .judged()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::environment::{Environment, Tables};
+use super::environment::Environment;
 use super::expected::Countries;
 use super::folder::Folder;
 use super::settings::{self, Settings};
@@ -16,6 +16,7 @@ use super::web::Web;
 use super::{Args, Error, output};
 use crate::chance::Chance;
 use crate::clock::{SharedClock, SystemClock};
+use crate::emulator::dataverse::state as dataverse;
 use crate::emulator::host::hub::Hub;
 use crate::emulator::host::{Host, Notice, Options, Surroundings, read_settings};
 use crate::store::{self, Config, Names, Queue, Stores};
@@ -53,7 +54,12 @@ impl Stage {
         let folder = folder(args, &root, &chance)?;
         let mut values = settings::read(&root)?;
         let schema = args.schema.clone().unwrap_or_else(|| root.join("samples/schema.toml"));
-        let environments = environments(&maps, &Tables::read(&schema)?, &mut values).await?;
+        let emulated = dataverse::Options {
+            schema: Some(schema),
+            faults: args.faults.clone(),
+            ..Default::default()
+        };
+        let environments = environments(&maps, &emulated, &mut values).await?;
         let countries = super::environment::countries(&maps)?;
         values.insert("CONCORD_MAPS".to_owned(), maps.display().to_string());
         let storage = format!("local:{}", folder.path.display());
@@ -119,6 +125,7 @@ impl Stage {
         if let (true, Some(logistics)) = (self.shipped_maps, self.web("logistics")) {
             logistics.seed(&self.countries).await?;
         }
+        self.environments.iter().for_each(Environment::forget_calls);
         Ok(())
     }
 }
@@ -133,12 +140,12 @@ fn folder(args: &Args, root: &Path, chance: &Chance) -> Result<Folder, Error> {
 
 async fn environments(
     maps: &Path,
-    tables: &Tables,
+    options: &dataverse::Options,
     values: &mut Settings,
 ) -> Result<Vec<Environment>, Error> {
     let mut environments = Vec::new();
     for (system, setting) in settings::targets(maps)? {
-        let environment = Environment::start(system, tables).await?;
+        let environment = Environment::start(system, options.clone()).await?;
         values.insert(setting, environment.address());
         environments.push(environment);
     }
