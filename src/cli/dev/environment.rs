@@ -1,9 +1,12 @@
-//! The emulated environments, one for each target system, and the country table they share.
+//! The emulated environments, one for each target system, and the country table that goes with them.
 
 use std::path::Path;
 
 use super::Error;
 use super::expected::Countries;
+use crate::emulator::dataverse::counters::Counters;
+use crate::emulator::dataverse::server::{Server, serve};
+use crate::emulator::dataverse::state::Options;
 
 /// The number of each country in Logistics, from the vocabulary of the shipped maps; none without it.
 pub(super) fn countries(maps: &Path) -> Result<Countries, Error> {
