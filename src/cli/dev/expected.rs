@@ -45,9 +45,13 @@ pub(super) struct Model {
 }
 
 /// What a consumer makes of one state.
-enum Made {
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Made {
+    /// This row.
     Row(Columns),
+    /// Nothing: a fault with this code.
     Refused(&'static str),
+    /// Nothing: it is of no interest.
     Unwanted,
 }
 
@@ -109,7 +113,8 @@ impl Consumer {
         }
     }
 
-    fn key_of(self, organisation: &Organisation) -> String {
+    /// Under which key it knows an organisation.
+    pub(super) fn key_of(self, organisation: &Organisation) -> String {
         match self {
             Self::Sales => organisation.number.trim_start_matches('0').to_owned(),
             Self::Finance => organisation.number.clone(),
@@ -117,7 +122,13 @@ impl Consumer {
         }
     }
 
-    fn make(self, organisation: &Organisation, state: &State, countries: &Countries) -> Made {
+    /// What it makes of a state.
+    pub(super) fn make(
+        self,
+        organisation: &Organisation,
+        state: &State,
+        countries: &Countries,
+    ) -> Made {
         let length = state.name.trim().chars().count();
         let longest = match self {
             Self::Sales => 160,

@@ -14,25 +14,23 @@ mod organisation;
 mod pass;
 mod report;
 mod settings;
+mod shipped;
 mod stage;
 mod stream;
 mod tally;
 mod view;
 mod web;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use self::compare::compare;
-use self::expected::{Consumer, model, unreadable};
 use self::pass::{Pass, Passed};
-use self::report::{Check, Report};
+use self::report::Report;
+use self::shipped::Shipped;
 use self::stage::Stage;
-use self::stream::{PARTITIONS, Stream};
+use self::stream::PARTITIONS;
 use super::output;
-use crate::chance::Chance;
 use crate::emulator::dataverse::faults::Faults;
 use crate::emulator::dataverse::server;
 use crate::emulator::host;
@@ -158,7 +156,7 @@ pub async fn run(args: &Args) -> Result<bool, Error> {
     let (stage, mut notices) = Stage::set(args).await?;
     let shipped = match &args.input {
         Some(_) => None,
-        None => Some(Shipped::plan(args)),
+        None => Some(Shipped::plan(args.organisations.unwrap_or(usize::MAX), args.seed)),
     };
     let sends = match (&args.input, &shipped) {
         (Some(path), _) => alternating(input::read(path)?),
@@ -181,39 +179,6 @@ pub async fn run(args: &Args) -> Result<bool, Error> {
     Ok(report.ok)
 }
 
-/// The shipped input with what stands behind it.
-struct Shipped {
-    organisations: Vec<organisation::Organisation>,
-    stream: Stream,
-}
-
-impl Shipped {
-    fn plan(args: &Args) -> Self {
-        let chance = Chance::seeded(args.seed);
-        let organisations = organisation::all(args.organisations.unwrap_or(usize::MAX), &chance);
-        let stream = stream::stream(&organisations, &chance);
-        Self { organisations, stream }
-    }
-
-    /// The final rows of every consumer against the model of it.
-    async fn check(&self, stage: &Stage, passed: &Passed) -> Result<Check, Error> {
-        let mut refused = BTreeMap::from([("malformed-event", unreadable(&self.stream.facts))]);
-        let mut consumers = BTreeMap::new();
-        for consumer in Consumer::ALL {
-            let Some(web) = stage.web(consumer.system()) else { continue };
-            let facts = &self.stream.facts;
-            let model = model(consumer, &self.organisations, facts, &stage.countries);
-            let found = web.held(consumer).await?;
-            consumers.insert(consumer.system(), compare(&model.rows, &found));
-            for (code, events) in model.refused {
-                *refused.entry(code).or_default() += events;
-            }
-        }
-        refused.retain(|_, events| *events > 0);
-        Ok(Check::new(consumers, refused, &passed.tally))
-    }
-}
-
 /// One event at a time, each on the next partition.
 fn alternating(events: Vec<Bytes>) -> stage::Sends {
     events.into_iter().enumerate().map(|(n, event)| (n % PARTITIONS, vec![event])).collect()
@@ -228,7 +193,7 @@ async fn report(
     // Counted before the check reads anything.
     let target_calls = stage.calls().into_iter().collect();
     let check = match shipped.filter(|_| stage.shipped_maps) {
-        Some(shipped) => Some(shipped.check(stage, &passed).await?),
+        Some(shipped) => Some(shipped.check(stage, &passed.tally).await?),
         None => None,
     };
     let Passed { tally, took, waiting } = passed;

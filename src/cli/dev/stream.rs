@@ -138,7 +138,7 @@ fn bad(turn: usize, state: &State) -> What {
 }
 
 /// A body as CluedIn's Event Hub connector writes it: indented, values as text, nulls as null.
-fn body(organisation: &Organisation, what: &What, at: Timestamp) -> Vec<u8> {
+pub(super) fn body(organisation: &Organisation, what: &What, at: Timestamp) -> Vec<u8> {
     let (change, state) = match what {
         What::Now(state) | What::Truncated(state) | What::Nameless(state) => ("Changed", state),
         What::Removed(state) => ("Removed", state),

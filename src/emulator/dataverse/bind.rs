@@ -14,10 +14,9 @@ use crate::emulator::dataverse::session::Session;
 /// not exist.
 pub fn target(session: &Session<'_>, reference: &str) -> Result<(String, Uuid), Refusal> {
     let url = match reference.trim_start_matches('/') {
-        content_id if content_id.starts_with('$') => session
-            .references
-            .get(content_id)
-            .ok_or_else(|| unknown_content_id(content_id))?,
+        content_id if content_id.starts_with('$') => {
+            session.references.get(content_id).ok_or_else(|| unknown_content_id(content_id))?
+        }
         _ => reference,
     };
     let path = call::resource(url)?;
@@ -52,7 +51,6 @@ pub fn lookup(
 /// 400: `$n` names nothing that was created before.
 pub fn unknown_content_id(reference: &str) -> Refusal {
     let name = reference.split(['/', '(']).next().unwrap_or(reference);
-    let message =
-        format!("Content-ID Reference: '{name}' does not exist in the batch context.");
+    let message = format!("Content-ID Reference: '{name}' does not exist in the batch context.");
     Refusal::payload(message)
 }

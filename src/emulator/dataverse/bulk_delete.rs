@@ -101,11 +101,7 @@ fn fits(definition: &Definition, filter: &Filter, record: &Record) -> Result<boo
     Ok(if is_or { any } else { all })
 }
 
-fn holds(
-    definition: &Definition,
-    condition: &Condition,
-    record: &Record,
-) -> Result<bool, Refusal> {
+fn holds(definition: &Definition, condition: &Condition, record: &Record) -> Result<bool, Refusal> {
     let column = condition.column.as_str();
     if definition.column(column).is_none() {
         return Err(Refusal::no_property(column, &definition.logical_name));

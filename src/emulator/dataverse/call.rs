@@ -80,7 +80,8 @@ pub fn resource(url: &str) -> Result<Vec<Segment>, Refusal> {
 
 /// Scheme and host of a URL (or the given ones), and the rest of it with its leading slash.
 fn split_origin<'a>(url: &'a str, origin: &'a str) -> (&'a str, &'a str) {
-    let Some(scheme) = url.find("://").filter(|at| !url[..*at].contains(['/', '?', '(', '\''])) else {
+    let Some(scheme) = url.find("://").filter(|at| !url[..*at].contains(['/', '?', '(', '\'']))
+    else {
         return (origin, url);
     };
     let host = scheme + 3;
@@ -116,7 +117,8 @@ fn options(query: &str) -> Result<Vec<(String, String)>, Refusal> {
 
 fn decoded(text: &str) -> Result<String, Refusal> {
     let text = percent_decode_str(text).decode_utf8();
-    text.map(Into::into).map_err(|_| Refusal::bad("0x80060888", "Bad Request - Error in query syntax."))
+    text.map(Into::into)
+        .map_err(|_| Refusal::bad("0x80060888", "Bad Request - Error in query syntax."))
 }
 
 #[cfg(test)]
@@ -139,7 +141,10 @@ mod tests {
             assert!(call.base.ends_with("/api/data/v9.1/"), "{url}: {}", call.base);
         }
         assert_eq!(call("accounts").base, "http://here:1/api/data/v9.2/");
-        assert_eq!(call("https://org.example/api/data/v9.2/").base, "https://org.example/api/data/v9.2/");
+        assert_eq!(
+            call("https://org.example/api/data/v9.2/").base,
+            "https://org.example/api/data/v9.2/"
+        );
     }
 
     #[test]
@@ -148,6 +153,9 @@ mod tests {
         assert_eq!(spaces.option("$filter"), Some("name eq 'a+b'"));
         let raw = call("/accounts?$filter=LogicalName eq 'x'");
         assert_eq!(raw.option("$filter"), Some("LogicalName eq 'x'"));
-        assert_eq!(call("/accounts?$skiptoken=%3Ccookie%20/").option("$skiptoken"), Some("<cookie "));
+        assert_eq!(
+            call("/accounts?$skiptoken=%3Ccookie%20/").option("$skiptoken"),
+            Some("<cookie ")
+        );
     }
 }

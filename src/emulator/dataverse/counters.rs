@@ -97,7 +97,9 @@ pub fn kind(call: &Call) -> String {
         1 if with_key => "row",
         1 if call.option("$deltatoken").is_some() => "delta",
         1 => "collection",
-        _ if !with_key || last.starts_with(NAMESPACE) => last.strip_prefix(NAMESPACE).unwrap_or(last),
+        _ if !with_key || last.starts_with(NAMESPACE) => {
+            last.strip_prefix(NAMESPACE).unwrap_or(last)
+        }
         _ => "member",
     };
     format!("{} {kind}", call.method)

@@ -78,15 +78,14 @@ fn owner(env: &Environment, definition: &Definition, cells: &mut Cells) {
         return;
     }
     let Some(Cell::Lookup { table, id }) = cells.get("ownerid").cloned() else { return };
-    let (own, other) = if table == "team" {
-        ("owningteam", "owninguser")
-    } else {
-        ("owninguser", "owningteam")
-    };
+    let (own, other) =
+        if table == "team" { ("owningteam", "owninguser") } else { ("owninguser", "owningteam") };
     cells.remove(other);
-    let unit = env.tables.get(&table).and_then(|table| table.rows.get(&id)).and_then(|row| {
-        row.cells.get("businessunitid").cloned()
-    });
+    let unit = env
+        .tables
+        .get(&table)
+        .and_then(|table| table.rows.get(&id))
+        .and_then(|row| row.cells.get("businessunitid").cloned());
     put(definition, cells, own, Cell::Lookup { table, id });
     if let Some(unit) = unit {
         put(definition, cells, "owningbusinessunit", unit);

@@ -56,8 +56,7 @@ pub fn read<'a>(
     dropped: &[String],
 ) -> Result<Draft<'a>, Refusal> {
     let definition = &session.table(table)?.definition;
-    let mut reader =
-        Reader { session, definition, purpose, dropped, draft: Draft::default() };
+    let mut reader = Reader { session, definition, purpose, dropped, draft: Draft::default() };
     for (name, value) in members {
         reader.member(name, value)?;
     }
@@ -105,7 +104,8 @@ impl<'a> Reader<'_, 'a> {
         }
         if *name == self.definition.primary_id {
             let id = body::text(value).and_then(|text| address::id(text.trim_matches(['{', '}'])));
-            let refused = || Refusal::bad("0x80040363", format!("'{name}' is not a valid unique id."));
+            let refused =
+                || Refusal::bad("0x80040363", format!("'{name}' is not a valid unique id."));
             self.draft.id = Some(id.ok_or_else(refused)?);
             return Ok(());
         }

@@ -78,10 +78,7 @@ pub fn upload(session: &mut Session<'_>, call: &Call, column: &str) -> Result<An
 fn begin(session: &mut Session<'_>, call: &Call, upload: Upload) -> Result<Answer, Refusal> {
     let token = session.chance.uuid();
     let set = &session.table(&upload.table)?.definition.entity_set;
-    let url = format!(
-        "{}{set}({})/{}?sessiontoken={token}",
-        call.base, upload.row, upload.column
-    );
+    let url = format!("{}{set}({})/{}?sessiontoken={token}", call.base, upload.row, upload.column);
     while session.uploads.len() >= MOST_UPLOADS {
         session.uploads.shift_remove_index(0);
     }
@@ -104,7 +101,8 @@ fn chunk(session: &mut Session<'_>, call: &Call, token: Uuid) -> Result<Answer, 
     if total > LARGEST || call.body.len() > CHUNK {
         return Err(Refusal::new(413, "0x80040203", "The chunk or the file is too large."));
     }
-    if end.checked_sub(start).is_none_or(|span| span + 1 != call.body.len() as u64) || end >= total {
+    if end.checked_sub(start).is_none_or(|span| span + 1 != call.body.len() as u64) || end >= total
+    {
         return Err(bad_chunk("not the length of the body"));
     }
     // A repeated chunk replaces what it brought before.
@@ -222,7 +220,9 @@ fn described(answer: Answer, name: &str, content: &Bytes) -> Answer {
 /// The part that `Range` asks for, and an answer that says so.
 fn ranged(call: &Call, content: &Bytes) -> Result<(Bytes, Answer), Refusal> {
     let total = content.len();
-    let Some(asked) = call.header("range") else { return Ok((content.clone(), Answer::empty(200))) };
+    let Some(asked) = call.header("range") else {
+        return Ok((content.clone(), Answer::empty(200)));
+    };
     let refused = || Refusal::new(416, "0x80040203", "The requested range is not satisfiable.");
     let part = range::asked(asked, total).ok_or_else(refused)?;
     let last = part.end.saturating_sub(1);

@@ -100,10 +100,17 @@ impl Index {
 
     /// The rows that refer to this one, each with its table.
     pub fn children(&self, parent: Uuid) -> Vec<(String, Uuid)> {
-        self.links.get(&parent).map(|children| children.iter().cloned().collect()).unwrap_or_default()
+        self.links
+            .get(&parent)
+            .map(|children| children.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
-    fn values(&mut self, definition: &Definition, key: &KeyDefinition) -> &mut HashMap<String, Uuid> {
+    fn values(
+        &mut self,
+        definition: &Definition,
+        key: &KeyDefinition,
+    ) -> &mut HashMap<String, Uuid> {
         if !self.keys.contains_key(&definition.logical_name) {
             self.keys.insert(definition.logical_name.clone(), HashMap::new());
         }

@@ -43,9 +43,12 @@ impl Settings {
     /// out. The error says which part cannot be read.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut settings = Self::default();
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty() && *part != "on") {
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty() && *part != "on")
+        {
             let unread = || {
-                format!("'{part}' is none of requests=N, time=Ns, concurrent=N, window=Ns, servers=N")
+                format!(
+                    "'{part}' is none of requests=N, time=Ns, concurrent=N, window=Ns, servers=N"
+                )
             };
             let (name, value) = part.split_once('=').ok_or_else(unread)?;
             let number: u64 = value.trim_end_matches('s').parse().map_err(|_| unread())?;
@@ -148,7 +151,12 @@ impl Window {
     }
 }
 
-fn refused(settings: &Settings, window: &Window, spent: Duration, now: Timestamp) -> Option<Refusal> {
+fn refused(
+    settings: &Settings,
+    window: &Window,
+    spent: Duration,
+    now: Timestamp,
+) -> Option<Refusal> {
     let seconds = settings.window.as_secs();
     if window.running >= settings.concurrent {
         let limit = settings.concurrent;

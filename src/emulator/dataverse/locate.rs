@@ -40,8 +40,10 @@ impl Located {
             let shown = table.map_or(self.table.as_str(), |table| &table.definition.schema_name);
             return Refusal::no_row(shown, id);
         }
-        let message =
-            format!("A record with the specified key values does not exist in {} entity", self.table);
+        let message = format!(
+            "A record with the specified key values does not exist in {} entity",
+            self.table
+        );
         Refusal::new(404, "0x80060891", message)
     }
 }
@@ -105,7 +107,9 @@ fn by_key(
     let mut cells = Vec::new();
     for (name, literal) in named {
         if address::is_forbidden(literal.content()) {
-            return Err(address::syntax(&format!("The value of key '{name}' cannot stand in a URL.")));
+            return Err(address::syntax(&format!(
+                "The value of key '{name}' cannot stand in a URL."
+            )));
         }
         let column = key_column(definition, name).ok_or_else(|| not_a_key(definition))?;
         cells.push((column.logical_name.clone(), literal::cell(env, definition, column, literal)?));

@@ -98,7 +98,8 @@ fn update(
     let mut seen = HashSet::new();
     for target in targets {
         let Some(id) = primary_id(definition, target)? else {
-            let message = "Entity Id must be specified for Update. Alternate keys are not supported.";
+            let message =
+                "Entity Id must be specified for Update. Alternate keys are not supported.";
             return Err(Refusal::bad("0x80040203", message));
         };
         if seen.insert(id) {
@@ -138,8 +139,12 @@ fn locate(
     if let Some(url) = target.get("@odata.id").and_then(|value| body::text(value)) {
         let path = call::resource(&url)?;
         return match path.as_slice() {
-            [one] if one.name == definition.entity_set => locate::row(session.env, session.index, one),
-            _ => Err(address::syntax(&format!("'{url}' is no row of '{}'.", definition.entity_set))),
+            [one] if one.name == definition.entity_set => {
+                locate::row(session.env, session.index, one)
+            }
+            _ => {
+                Err(address::syntax(&format!("'{url}' is no row of '{}'.", definition.entity_set)))
+            }
         };
     }
     let id = primary_id(definition, target)?;

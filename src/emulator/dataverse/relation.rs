@@ -60,7 +60,11 @@ fn pairs(env: &Environment, table: &str, navigation: &str) -> Option<Relation> {
             side.table == table && side.navigation == navigation
         };
         if leaves(&relation.first) {
-            return Some(Relation::Pairs { place, table: relation.second.table.clone(), first: true });
+            return Some(Relation::Pairs {
+                place,
+                table: relation.second.table.clone(),
+                first: true,
+            });
         }
         let second = leaves(&relation.second);
         second.then(|| Relation::Pairs { place, table: relation.first.table.clone(), first: false })

@@ -86,9 +86,9 @@ fn call(state: &State, parts: Parts, body: Bytes) -> Result<Call, Refusal> {
 fn server(state: &State, headers: &HeaderMap) -> u64 {
     let servers = state.limits().as_ref().map_or(1, |limits| limits.servers());
     let cookies = headers.get_all("cookie").iter().filter_map(|value| value.to_str().ok());
-    let affine = cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| {
-        cookie.trim().strip_prefix("ARRAffinity=")?.parse().ok()
-    });
+    let affine = cookies
+        .flat_map(|cookies| cookies.split(';'))
+        .find_map(|cookie| cookie.trim().strip_prefix("ARRAffinity=")?.parse().ok());
     affine.filter(|server| *server < servers).unwrap_or_else(|| state.options.chance.below(servers))
 }
 

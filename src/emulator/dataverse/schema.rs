@@ -9,8 +9,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::emulator::dataverse::model::{
-    ColumnDefinition, Definition, Environment, Kind, LookupTarget, ManyToMany, OnDelete, OptionValue,
-    Ownership, Required, Table,
+    ColumnDefinition, Definition, Environment, Kind, LookupTarget, ManyToMany, OnDelete,
+    OptionValue, Ownership, Required, Table,
 };
 
 const BUILT_IN: &str = include_str!("schema.toml");
@@ -165,7 +165,10 @@ fn companions(definition: &Definition) -> Vec<ColumnDefinition> {
         let name = &own.logical_name;
         match own.kind {
             Kind::Money if !name.ends_with("_base") => {
-                let base = ColumnDefinition { precision: Some(4), ..system(&format!("{name}_base"), Kind::Money) };
+                let base = ColumnDefinition {
+                    precision: Some(4),
+                    ..system(&format!("{name}_base"), Kind::Money)
+                };
                 columns.push(base);
             }
             Kind::File => columns.push(system(&format!("{name}_name"), Kind::String)),

@@ -49,8 +49,7 @@ pub async fn serve(options: Options) -> Result<Server, Error> {
     let refused = |source| Error::Port { port, source };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
-    let service =
-        router(Arc::clone(&state)).into_make_service_with_connect_info::<Connection>();
+    let service = router(Arc::clone(&state)).into_make_service_with_connect_info::<Connection>();
     let mut task = JoinSet::new();
     task.spawn(async move { axum::serve(Acceptor(listener), service).await });
     Ok(Server { address, state, task })

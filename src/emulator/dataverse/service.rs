@@ -50,7 +50,9 @@ fn route(session: &mut Session<'_>, call: &Call) -> Result<Answer, Refusal> {
         (true, [member]) if member.name == "$ref" => Err(call.unknown()),
         (true, [member]) => self::member(session, call, &member.name),
         (true, [member, last]) if last.name == "$ref" => reference::run(session, call, member),
-        (true, [member, last]) if last.name == "$value" => files::value(session, call, &member.name),
+        (true, [member, last]) if last.name == "$value" => {
+            files::value(session, call, &member.name)
+        }
         (true, [member, last]) if last.name == "$count" => {
             read::count_related(session, call, &member.name)
         }

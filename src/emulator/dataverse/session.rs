@@ -223,7 +223,8 @@ impl<'w> Session<'w> {
     fn check_keys(&self, table: &str, record: &Record) -> Result<(), Refusal> {
         let definition = &self.table(table)?.definition;
         let Some(key) = self.index.taken(definition, record) else { return Ok(()) };
-        let shown = |name: &String| definition.column(name).map_or(name, |c| &c.schema_name).clone();
+        let shown =
+            |name: &String| definition.column(name).map_or(name, |c| &c.schema_name).clone();
         let columns: Vec<String> = key.columns.iter().map(shown).collect();
         let message = format!(
             "Entity Key {} violated. A record with the same value for {} already exists. A \

@@ -148,9 +148,10 @@ fn delta(table: &Table, (since, last): (i64, i64), until: i64, size: usize) -> P
     let next = last.map(|row| Place::Delta { since, until, last: row.version });
     let mut items: Vec<Item<'_>> = rows.into_iter().map(Item::Row).collect();
     if next.is_none() {
-        let gone = table.deleted.iter().filter(|(version, id)| {
-            *version > since && !table.rows.contains_key(id)
-        });
+        let gone = table
+            .deleted
+            .iter()
+            .filter(|(version, id)| *version > since && !table.rows.contains_key(id));
         items.extend(gone.map(|(_, id)| Item::Deleted(*id)));
     }
     (items, next, until)
@@ -182,7 +183,9 @@ fn since(session: &Session<'_>, table: &Table, token: &str) -> Result<i64, Refus
     let made = moment(time).ok_or_else(unreadable)?;
     let redefined = session.redefined.get(&table.definition.logical_name);
     let end = made.checked_add((life(session.env) * 24).hours()).unwrap_or(Timestamp::MAX);
-    if redefined.is_some_and(|at| *at > version) || session.now > end || version > session.env.version
+    if redefined.is_some_and(|at| *at > version)
+        || session.now > end
+        || version > session.env.version
     {
         let message = "Version stamp associated with the client has expired. Please perform a full \
                        sync.";
@@ -230,7 +233,8 @@ fn context(call: &Call, table: &Table) -> String {
 
 fn link(call: &Call, table: &Table, option: &str, token: &str) -> String {
     let set = &table.definition.entity_set;
-    let select = call.option("$select").map(|select| format!("$select={}&", select.replace(' ', "")));
+    let select =
+        call.option("$select").map(|select| format!("$select={}&", select.replace(' ', "")));
     let token = utf8_percent_encode(token, NON_ALPHANUMERIC);
     format!("{}{set}?{}{option}={token}", call.base, select.unwrap_or_default())
 }

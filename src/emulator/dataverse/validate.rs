@@ -10,9 +10,7 @@ use rust_decimal::Decimal;
 use serde_json::value::RawValue;
 
 use crate::chance::Chance;
-use crate::emulator::dataverse::model::{
-    Cell, ColumnDefinition, Definition, Environment, Kind,
-};
+use crate::emulator::dataverse::model::{Cell, ColumnDefinition, Definition, Environment, Kind};
 use crate::emulator::dataverse::refusal::Refusal;
 use crate::emulator::dataverse::{address, body};
 
@@ -44,7 +42,9 @@ impl Judge<'_> {
         }
         match self.column.kind {
             Kind::String | Kind::Memo => self.text(value),
-            Kind::Integer => self.integer(value, i64::from(i32::MIN), i64::from(i32::MAX)).map(Some),
+            Kind::Integer => {
+                self.integer(value, i64::from(i32::MIN), i64::from(i32::MAX)).map(Some)
+            }
             Kind::BigInt => self.integer(value, i64::MIN, i64::MAX).map(Some),
             Kind::Decimal | Kind::Money => self.decimal(value).map(Some),
             Kind::Double => self.double(value).map(Some),
@@ -210,7 +210,11 @@ impl Judge<'_> {
         self.read(value, edm)
     }
 
-    fn read<T: serde::de::DeserializeOwned>(&self, value: &RawValue, edm: &str) -> Result<T, Refusal> {
+    fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        value: &RawValue,
+        edm: &str,
+    ) -> Result<T, Refusal> {
         serde_json::from_str(value.get()).map_err(|_| self.wrong_type(value, edm))
     }
 

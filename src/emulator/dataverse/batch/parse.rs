@@ -40,7 +40,9 @@ pub fn items(content_type: &str, body: &Bytes) -> Result<Vec<Item>, Refusal> {
 
 fn item(part: &Bytes) -> Result<Item, Refusal> {
     let (headers, content) = headers(part);
-    if let Some(inner) = headers.get("content-type").and_then(|v| v.to_str().ok()).and_then(boundary) {
+    if let Some(inner) =
+        headers.get("content-type").and_then(|v| v.to_str().ok()).and_then(boundary)
+    {
         let operations = parts(&inner, &content)?;
         let operations = operations.iter().map(|part| {
             let (headers, content) = self::headers(part);
@@ -122,7 +124,8 @@ fn headers(part: &Bytes) -> (HeaderMap, Bytes) {
         let mut halves = line.splitn(2, |byte| *byte == b':');
         let name = halves.next().unwrap_or_default().trim_ascii();
         let value = halves.next().unwrap_or_default().trim_ascii();
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
         {
             headers.append(name, value);
         }

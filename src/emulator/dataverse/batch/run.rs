@@ -47,11 +47,7 @@ fn one(session: &mut Session<'_>, call: &Call, operation: &Operation) -> Answer 
 
 type Answers = Vec<(Option<String>, Answer)>;
 
-fn changeset(
-    session: &mut Session<'_>,
-    call: &Call,
-    operations: &[Operation],
-) -> (Answers, bool) {
+fn changeset(session: &mut Session<'_>, call: &Call, operations: &[Operation]) -> (Answers, bool) {
     let mut failed = None;
     let done = session.attempt(|session| {
         let mut answers = Answers::new();
@@ -92,8 +88,7 @@ fn inner(session: &Session<'_>, call: &Call, operation: &Operation) -> Result<Ca
         .map_err(|_| Refusal::payload("A part of the batch has no HTTP method."))?;
     let root = call.base.find("/api/data/").and_then(|end| call.base.get(..end));
     let headers = operation.headers.clone();
-    let inner =
-        Call::new(method, &url, headers, operation.body.clone(), root.unwrap_or_default())?;
+    let inner = Call::new(method, &url, headers, operation.body.clone(), root.unwrap_or_default())?;
     if inner.path.first().is_some_and(|segment| segment.name == "$batch") {
         return Err(Refusal::payload("A batch may not hold a batch."));
     }
