@@ -1,10 +1,11 @@
-//! `BulkDelete`: rows that a QueryExpression names are deleted by a system job. The job runs at once;
+//! `BulkDelete`: rows that a `QueryExpression` names are deleted by a system job. The job runs at once;
 //! its row in `asyncoperations` is there when the answer goes out.
 
+use jiff::{Timestamp, civil::Date};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::emulator::dataverse::address::{self, Segment};
+use crate::emulator::dataverse::address;
 use crate::emulator::dataverse::answer::Answer;
 use crate::emulator::dataverse::body;
 use crate::emulator::dataverse::call::Call;
@@ -59,7 +60,7 @@ struct Value {
 }
 
 /// Runs the action. Rows that cannot be deleted are left, as the job would report them failed.
-pub fn run(session: &mut Session<'_>, call: &Call, _: &Segment) -> Result<Answer, Refusal> {
+pub fn run(session: &mut Session<'_>, call: &Call) -> Result<Answer, Refusal> {
     let request: Request = body::read(&call.body, "BulkDelete")?;
     let mut failed = 0;
     for query in &request.queries {
@@ -129,8 +130,8 @@ fn same(cell: &Cell, value: &serde_json::Value) -> bool {
         Cell::Decimal(own) => text.parse() == Ok(*own),
         Cell::Double(own) => text.parse() == Ok(*own),
         Cell::Boolean(own) => text.parse() == Ok(*own),
-        Cell::Time(own) => text.parse() == Ok(*own),
-        Cell::Date(own) => text.parse() == Ok(*own),
+        Cell::Time(own) => text.parse().is_ok_and(|moment: Timestamp| moment == *own),
+        Cell::Date(own) => text.parse().is_ok_and(|date: Date| date == *own),
         Cell::Guid(own) | Cell::Lookup { id: own, .. } => address::id(&text) == Some(*own),
         Cell::Choices(_) | Cell::Bytes { .. } => false,
     }

@@ -1,4 +1,4 @@
-//! Functions and actions: WhoAmI and a few more that clients and administrators use. Names that are not
+//! Functions and actions: `WhoAmI` and a few more that clients and administrators use. Names that are not
 //! here are refused as unknown segments.
 
 use axum::http::Method;
@@ -17,8 +17,6 @@ use crate::emulator::dataverse::render::{self, Object};
 use crate::emulator::dataverse::session::Session;
 use crate::emulator::dataverse::{bulk_delete, write};
 
-type Run = fn(&mut Session<'_>, &Call, &Segment) -> Result<Answer, Refusal>;
-
 /// Runs a function or an action that is bound to nothing; nothing when there is none of this name.
 pub fn unbound(
     session: &mut Session<'_>,
@@ -26,20 +24,35 @@ pub fn unbound(
     segment: &Segment,
 ) -> Option<Result<Answer, Refusal>> {
     let name = segment.name.strip_prefix(NAMESPACE).unwrap_or(&segment.name);
-    let (verb, run): (Method, Run) = match name {
-        "WhoAmI" => (Method::GET, who_am_i),
-        "RetrieveVersion" => (Method::GET, version),
-        "RetrieveTotalRecordCount" => (Method::GET, total_count),
-        "RetrieveCurrentOrganization" => (Method::GET, organization),
-        "BulkDelete" => (Method::POST, bulk_delete::run),
-        "ReactivateEntityKey" => (Method::POST, reactivate_key),
-        "PublishXml" | "PublishAllXml" => (Method::POST, publish),
-        _ => return None,
-    };
-    if call.method != verb || call.path.len() > 1 {
-        return Some(Err(call.unknown()));
+    let action = ["BulkDelete", "ReactivateEntityKey", "PublishXml", "PublishAllXml"];
+    let verb = if action.contains(&name) { Method::POST } else { Method::GET };
+    let fits = call.method == verb && call.path.len() == 1;
+    match name {
+        _ if !fits && is_known(name) => Some(Err(call.unknown())),
+        "WhoAmI" => Some(Ok(who_am_i(session, call))),
+        "RetrieveVersion" => Some(Ok(version(call))),
+        "RetrieveTotalRecordCount" => Some(total_count(session, call, segment)),
+        "RetrieveCurrentOrganization" => Some(Ok(organization(session, call))),
+        "BulkDelete" => Some(bulk_delete::run(session, call)),
+        "ReactivateEntityKey" => Some(reactivate_key(session, call)),
+        // Definitions are in force as soon as they are written.
+        "PublishXml" | "PublishAllXml" => Some(Ok(Answer::empty(204))),
+        _ => None,
     }
-    Some(run(session, call, segment))
+}
+
+fn is_known(name: &str) -> bool {
+    [
+        "WhoAmI",
+        "RetrieveVersion",
+        "RetrieveTotalRecordCount",
+        "RetrieveCurrentOrganization",
+        "BulkDelete",
+        "ReactivateEntityKey",
+        "PublishXml",
+        "PublishAllXml",
+    ]
+    .contains(&name)
 }
 
 /// Runs an action that is bound to one row.
@@ -92,7 +105,7 @@ fn answer(call: &Call, response: &str, members: &[(&str, String)]) -> Answer {
     Answer::json(200, body.finish())
 }
 
-fn who_am_i(session: &mut Session<'_>, call: &Call, _: &Segment) -> Result<Answer, Refusal> {
+fn who_am_i(session: &Session<'_>, call: &Call) -> Answer {
     let first = |table: &str| {
         let row = session.env.tables.get(table).and_then(|table| table.rows.first());
         render::quoted(&row.map_or_else(uuid::Uuid::nil, |(id, _)| *id).to_string())
@@ -102,15 +115,15 @@ fn who_am_i(session: &mut Session<'_>, call: &Call, _: &Segment) -> Result<Answe
         ("UserId", render::quoted(&session.caller.user.to_string())),
         ("OrganizationId", first("organization")),
     ];
-    Ok(answer(call, "WhoAmIResponse", &members))
+    answer(call, "WhoAmIResponse", &members)
 }
 
-fn version(_: &mut Session<'_>, call: &Call, _: &Segment) -> Result<Answer, Refusal> {
+fn version(call: &Call) -> Answer {
     let version = render::quoted("9.2.26114.00150");
-    Ok(answer(call, "RetrieveVersionResponse", &[("Version", version)]))
+    answer(call, "RetrieveVersionResponse", &[("Version", version)])
 }
 
-fn organization(session: &mut Session<'_>, call: &Call, _: &Segment) -> Result<Answer, Refusal> {
+fn organization(session: &Session<'_>, call: &Call) -> Answer {
     let row = session.env.tables.get("organization").and_then(|table| table.rows.first());
     let id = row.map_or_else(uuid::Uuid::nil, |(id, _)| *id).to_string();
     let root = call.base.split("/api/").next().unwrap_or_default();
@@ -136,14 +149,10 @@ fn organization(session: &mut Session<'_>, call: &Call, _: &Segment) -> Result<A
     detail.text("UrlName", "acme");
     detail.text("State", "Enabled");
     detail.raw("Endpoints", &endpoints.finish());
-    Ok(answer(call, "RetrieveCurrentOrganizationResponse", &[("Detail", detail.finish())]))
+    answer(call, "RetrieveCurrentOrganizationResponse", &[("Detail", detail.finish())])
 }
 
-fn total_count(
-    session: &mut Session<'_>,
-    call: &Call,
-    segment: &Segment,
-) -> Result<Answer, Refusal> {
+fn total_count(session: &Session<'_>, call: &Call, segment: &Segment) -> Result<Answer, Refusal> {
     let Some(Arguments::Named(named)) = &segment.arguments else { return Err(call.unknown()) };
     let value = named.iter().find(|(name, _)| name == "EntityNames").map(|(_, value)| value);
     let text = match value.map(Literal::content) {
@@ -176,7 +185,7 @@ struct Key {
 }
 
 /// Tries a failed key once more.
-fn reactivate_key(session: &mut Session<'_>, call: &Call, _: &Segment) -> Result<Answer, Refusal> {
+fn reactivate_key(session: &mut Session<'_>, call: &Call) -> Result<Answer, Refusal> {
     let wanted: Key = body::read(&call.body, "ReactivateEntityKey")?;
     activate(session.env, &wanted)?;
     *session.index = index::Index::rebuild(session.env);
@@ -196,8 +205,4 @@ fn activate(env: &mut Environment, wanted: &Key) -> Result<(), Refusal> {
     }
     "Active".clone_into(&mut key.status);
     Ok(())
-}
-
-fn publish(_: &mut Session<'_>, _: &Call, _: &Segment) -> Result<Answer, Refusal> {
-    Ok(Answer::empty(204))
 }

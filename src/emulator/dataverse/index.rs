@@ -1,12 +1,14 @@
 //! What makes rows found without looking at all of them: the alternate keys, and who refers to whom.
 //! Follows every write of a [`super::session::Session`]; rebuilt when definitions change.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use indexmap::IndexSet;
 use uuid::Uuid;
 
-use crate::emulator::dataverse::model::{Cell, Definition, Environment, KeyDefinition, Record};
+use crate::emulator::dataverse::model::{
+    Cell, Definition, Environment, KeyDefinition, Record, Table,
+};
 
 /// The indexes of all tables.
 #[derive(Debug, Default)]
@@ -22,26 +24,12 @@ impl Index {
     pub fn rebuild(env: &mut Environment) -> Self {
         let mut index = Self::default();
         for table in env.tables.values_mut() {
-            index.fail_ambiguous_keys(&mut table.definition, table.rows.values());
+            fail_ambiguous_keys(table);
             for record in table.rows.values() {
                 index.insert(&table.definition, record);
             }
         }
         index
-    }
-
-    fn fail_ambiguous_keys<'a>(
-        &mut self,
-        definition: &mut Definition,
-        rows: impl Iterator<Item = &'a Record> + Clone,
-    ) {
-        for key in definition.keys.iter_mut().filter(|key| is_active(key)) {
-            let mut seen = std::collections::HashSet::new();
-            let mut values = rows.clone().filter_map(|row| signature(&key.columns, &row.cells));
-            if !values.all(|value| seen.insert(value)) {
-                "Failed".clone_into(&mut key.status);
-            }
-        }
     }
 
     /// Adds a row.
@@ -119,6 +107,17 @@ impl Index {
     }
 }
 
+fn fail_ambiguous_keys(table: &mut Table) {
+    for key in table.definition.keys.iter_mut().filter(|key| is_active(key)) {
+        let mut seen = HashSet::new();
+        let rows = table.rows.values();
+        let mut values = rows.filter_map(|row| signature(&key.columns, &row.cells));
+        if !values.all(|value| seen.insert(value)) {
+            "Failed".clone_into(&mut key.status);
+        }
+    }
+}
+
 /// Whether a key can be used.
 pub fn is_active(key: &KeyDefinition) -> bool {
     key.status == "Active"
@@ -134,10 +133,7 @@ fn parents(record: &Record) -> impl Iterator<Item = Uuid> {
     })
 }
 
-fn signature(
-    columns: &[String],
-    cells: &std::collections::BTreeMap<String, Cell>,
-) -> Option<String> {
+fn signature(columns: &[String], cells: &BTreeMap<String, Cell>) -> Option<String> {
     joined(columns, |name| cells.get(name))
 }
 

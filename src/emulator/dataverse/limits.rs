@@ -31,9 +31,9 @@ impl Default for Settings {
         Self {
             servers: 1,
             requests: 6000,
-            time: Duration::from_secs(1200),
+            time: Duration::from_mins(20),
             concurrent: 52,
-            window: Duration::from_secs(300),
+            window: Duration::from_mins(5),
         }
     }
 }

@@ -32,6 +32,7 @@ pub mod batch;
 pub mod bulk_delete;
 pub mod files;
 pub mod functions;
+pub mod metadata;
 pub mod multiple;
 pub mod property;
 pub mod query;

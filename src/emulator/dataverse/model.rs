@@ -173,6 +173,9 @@ pub struct ColumnDefinition {
     /// `Address1_Country`; made from the logical name when absent.
     #[serde(default)]
     pub schema_name: String,
+    /// Shown to people; the schema name when absent.
+    #[serde(default)]
+    pub display_name: String,
     /// Its type.
     pub kind: Kind,
     /// Longest text, in characters.
@@ -211,6 +214,30 @@ pub struct ColumnDefinition {
     /// Stable id of the definition.
     #[serde(default = "Uuid::new_v4")]
     pub metadata_id: Uuid,
+}
+
+impl ColumnDefinition {
+    /// A column of a kind, with nothing else said of it.
+    pub fn of(logical_name: &str, kind: Kind) -> Self {
+        Self {
+            logical_name: logical_name.to_owned(),
+            schema_name: logical_name.to_owned(),
+            display_name: logical_name.to_owned(),
+            kind,
+            max_length: None,
+            precision: None,
+            min: None,
+            max: None,
+            options: Vec::new(),
+            global_choice: None,
+            targets: Vec::new(),
+            required: Required::None,
+            read_only: false,
+            secured: false,
+            behavior: None,
+            metadata_id: Uuid::new_v4(),
+        }
+    }
 }
 
 /// Whether a column must be filled.

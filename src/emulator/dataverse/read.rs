@@ -7,11 +7,12 @@ use crate::emulator::dataverse::answer::Answer;
 use crate::emulator::dataverse::call::Call;
 use crate::emulator::dataverse::condition::Condition;
 use crate::emulator::dataverse::model::{Cell, ColumnDefinition, Kind, Record, Table};
+use crate::emulator::dataverse::query::{self, Source};
 use crate::emulator::dataverse::refusal::Refusal;
 use crate::emulator::dataverse::relation::{self, Relation};
 use crate::emulator::dataverse::render::{self, Object};
 use crate::emulator::dataverse::session::Session;
-use crate::emulator::dataverse::{files, locate, query, tracking, write};
+use crate::emulator::dataverse::{files, locate, tracking, write};
 
 /// `GET /set`
 pub fn collection(session: &Session<'_>, call: &Call, set: &str) -> Result<Answer, Refusal> {
@@ -19,17 +20,13 @@ pub fn collection(session: &Session<'_>, call: &Call, set: &str) -> Result<Answe
     if tracking::is_tracked(call) {
         return tracking::page(session, call, table);
     }
-    list(session, call, set, &call.options)
+    let source = source(session, call, table);
+    let body = query::collection(source, &call.options, &call.prefer, session.now)?;
+    Ok(Answer::json(200, body))
 }
 
-fn list(
-    session: &Session<'_>,
-    call: &Call,
-    set: &str,
-    options: &[(String, String)],
-) -> Result<Answer, Refusal> {
-    let body = query::collection(session.env, set, options, &call.prefer, &call.base)?;
-    Ok(Answer::json(200, body))
+fn source<'a>(session: &'a Session<'_>, call: &'a Call, table: &'a Table) -> Source<'a> {
+    Source { env: session.env, table, base: &call.base }
 }
 
 /// `GET /set/$count`: of all rows, of those a filter lets through, or of the changes since a delta
@@ -39,7 +36,7 @@ pub fn count(session: &Session<'_>, call: &Call, set: &str) -> Result<Answer, Re
     if call.option("$deltatoken").is_some() {
         return tracking::count(session, call, table).map(|count| Answer::text(count.to_string()));
     }
-    let count = query::count(session.env, set, &call.options)?;
+    let count = query::count(source(session, call, table), &call.options)?;
     Ok(Answer::text(count.to_string()))
 }
 
@@ -63,8 +60,8 @@ pub fn row(session: &Session<'_>, call: &Call) -> Result<Answer, Refusal> {
 pub fn one(session: &Session<'_>, call: &Call, table: &str, id: Uuid) -> Result<Answer, Refusal> {
     let record = session.row(table, id)?;
     let table = session.table(table)?;
-    let (options, prefer) = (call.options.as_slice(), &call.prefer);
-    let body = query::single(session.env, table, record, options, prefer, &call.base)?;
+    let source = source(session, call, table);
+    let body = query::single(source, record, &call.options, &call.prefer)?;
     Ok(Answer::json(200, body).with("ETag", render::etag(record.version)))
 }
 
@@ -85,8 +82,10 @@ pub fn member(session: &Session<'_>, call: &Call, member: &str) -> Result<Answer
     }
     let relation = relation::find(session.env, &located.table, member)
         .ok_or_else(|| Refusal::no_segment(member))?;
-    let set = &session.table(relation.table())?.definition.entity_set;
-    list(session, call, set, &related(session, call, &relation, id)?)
+    let options = related(session, call, &relation, id)?;
+    let source = source(session, call, session.table(relation.table())?);
+    let body = query::collection(source, &options, &call.prefer, session.now)?;
+    Ok(Answer::json(200, body))
 }
 
 /// `GET /set(key)/collection/$count`
@@ -95,8 +94,8 @@ pub fn count_related(session: &Session<'_>, call: &Call, member: &str) -> Result
     let id = located.existing(session.env)?;
     let relation = relation::find(session.env, &located.table, member)
         .ok_or_else(|| Refusal::no_segment(member))?;
-    let set = &session.table(relation.table())?.definition.entity_set;
-    let count = query::count(session.env, set, &related(session, call, &relation, id)?)?;
+    let source = source(session, call, session.table(relation.table())?);
+    let count = query::count(source, &related(session, call, &relation, id)?)?;
     Ok(Answer::text(count.to_string()))
 }
 
@@ -114,10 +113,17 @@ fn related(
             let pairs = session.env.many_to_many.get(*place).map(|relation| &relation.pairs);
             let others = pairs.into_iter().flatten().filter_map(|(one, other)| {
                 let (this, that) = if *first { (one, other) } else { (other, one) };
-                (*this == id).then(|| format!("{primary} eq {that}"))
+                (*this == id).then(|| format!("'{that}'"))
             });
             let others: Vec<String> = others.collect();
-            if others.is_empty() { format!("{primary} eq null") } else { others.join(" or ") }
+            if others.is_empty() {
+                format!("{primary} eq null")
+            } else {
+                let values = others.join(",");
+                format!(
+                    "Microsoft.Dynamics.CRM.In(PropertyName='{primary}',PropertyValues=[{values}])"
+                )
+            }
         }
     };
     let mut options = call.options.clone();

@@ -19,7 +19,7 @@ use crate::emulator::dataverse::call::Call;
 use crate::emulator::dataverse::caller;
 use crate::emulator::dataverse::connection::Connection;
 use crate::emulator::dataverse::faults::{Fault, Kind};
-use crate::emulator::dataverse::limits::{Place, Remaining};
+use crate::emulator::dataverse::limits::{Limits, Place, Remaining};
 use crate::emulator::dataverse::prefer::Prefer;
 use crate::emulator::dataverse::refusal::Refusal;
 use crate::emulator::dataverse::service;
@@ -84,7 +84,7 @@ fn call(state: &State, parts: Parts, body: Bytes) -> Result<Call, Refusal> {
 
 /// The web server that takes the request: the one its affinity cookie names, or any.
 fn server(state: &State, headers: &HeaderMap) -> u64 {
-    let servers = state.limits().as_ref().map_or(1, |limits| limits.servers());
+    let servers = state.limits().as_ref().map_or(1, Limits::servers);
     let cookies = headers.get_all("cookie").iter().filter_map(|value| value.to_str().ok());
     let affine = cookies
         .flat_map(|cookies| cookies.split(';'))
@@ -163,8 +163,11 @@ fn done(state: &State, call: &Call) -> Answer {
     let (chance, now) = (&state.options.chance, state.options.clock.now());
     let mut session = Session::new(&mut world, chance, caller, now);
     let answer = service::answer(&mut session, call);
-    let (changes, operations) = session.finish();
-    state.counters().done(&changes, operations);
+    let done = session.finish();
+    if done.defines {
+        world.redefined();
+    }
+    state.counters().done(&done.changes, done.answered);
     answer
 }
 

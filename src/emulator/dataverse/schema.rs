@@ -79,6 +79,7 @@ impl Schema {
     pub fn environment(self) -> Environment {
         let tables = self.tables.into_iter().map(|mut definition| {
             complete(&mut definition);
+            settle_ids(&mut definition);
             (definition.logical_name.clone(), Table::new(definition))
         });
         Environment {
@@ -91,8 +92,8 @@ impl Schema {
     }
 }
 
-/// Adds what every table has, and gives everything without one a schema name, a display name and an
-/// id that is always the same. A definition that is complete stays as it is.
+/// Adds what every table has, and gives everything without one a schema name and a display name. A
+/// definition that is complete stays as it is.
 pub fn complete(definition: &mut Definition) {
     if definition.schema_name.is_empty() {
         definition.schema_name = schema_name(&definition.logical_name);
@@ -105,11 +106,20 @@ pub fn complete(definition: &mut Definition) {
             definition.columns.push(column);
         }
     }
-    definition.metadata_id = stable_id(&definition.logical_name);
     for column in &mut definition.columns {
         if column.schema_name.is_empty() {
             column.schema_name = schema_name(&column.logical_name);
         }
+        if column.display_name.is_empty() {
+            column.display_name.clone_from(&column.schema_name);
+        }
+    }
+}
+
+/// Gives everything that a schema file defines an id that is always the same.
+fn settle_ids(definition: &mut Definition) {
+    definition.metadata_id = stable_id(&definition.logical_name);
+    for column in &mut definition.columns {
         column.metadata_id =
             stable_id(&format!("{}.{}", definition.logical_name, column.logical_name));
     }
@@ -285,20 +295,9 @@ fn system(logical_name: &str, kind: Kind) -> ColumnDefinition {
 /// A column with nothing special about it.
 fn column(logical_name: &str, schema_name: &str, kind: Kind) -> ColumnDefinition {
     ColumnDefinition {
-        logical_name: logical_name.to_owned(),
         schema_name: schema_name.to_owned(),
-        kind,
+        display_name: String::new(),
         max_length: (kind == Kind::String).then_some(100),
-        precision: None,
-        min: None,
-        max: None,
-        options: Vec::new(),
-        global_choice: None,
-        targets: Vec::new(),
-        required: Required::None,
-        read_only: false,
-        secured: false,
-        behavior: None,
-        metadata_id: Uuid::nil(),
+        ..ColumnDefinition::of(logical_name, kind)
     }
 }

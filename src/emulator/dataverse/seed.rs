@@ -20,13 +20,16 @@ pub fn other_user() -> Uuid {
     stable_id("systemuser/person")
 }
 
+/// Cells by column name.
+type Named = Vec<(&'static str, Cell)>;
+
 /// Fills a new environment.
 pub fn environment(env: &mut Environment, now: Timestamp) {
     let now = Cell::Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
     let text = |value: &str| Cell::Text(value.to_owned());
     let unit = stable_id("businessunit");
     let in_unit = || Cell::Lookup { table: "businessunit".to_owned(), id: unit };
-    let rows: Vec<(&str, Uuid, Vec<(&str, Cell)>)> = vec![
+    let rows: Vec<(&str, Uuid, Named)> = vec![
         (
             "organization",
             stable_id("organization"),
@@ -75,7 +78,7 @@ pub fn environment(env: &mut Environment, now: Timestamp) {
     message_filters(env);
 }
 
-fn person(name: &str, mail: &str, unit: Cell) -> Vec<(&'static str, Cell)> {
+fn person(name: &str, mail: &str, unit: Cell) -> Named {
     let object = stable_id(&format!("entra/{mail}"));
     vec![
         ("fullname", Cell::Text(name.to_owned())),

@@ -34,9 +34,8 @@ pub fn one(session: &mut Session<'_>, call: &Call) -> Answer {
 }
 
 fn route(session: &mut Session<'_>, call: &Call) -> Result<Answer, Refusal> {
-    let (first, rest) = match call.path.split_first() {
-        Some(parts) => parts,
-        None => return service_document(session, call),
+    let Some((first, rest)) = call.path.split_first() else {
+        return service_document(session, call);
     };
     if session.env.by_set(&first.name).is_none() {
         let answer = functions::unbound(session, call, first);

@@ -50,6 +50,17 @@ pub struct Change {
     pub tag: Option<String>,
 }
 
+/// What a request leaves behind.
+#[derive(Debug)]
+pub struct Done {
+    /// The committed changes in their order.
+    pub changes: Vec<Change>,
+    /// How many requests were answered, by verb and kind.
+    pub answered: BTreeMap<String, u64>,
+    /// Whether definitions changed.
+    pub defines: bool,
+}
+
 #[derive(Debug)]
 enum Undo {
     Created { table: String, id: Uuid },
@@ -82,6 +93,8 @@ pub struct Session<'w> {
     pub written: Option<String>,
     /// The `tag` of the request, carried to its changes.
     pub tag: Option<String>,
+    /// Whether the request changed definitions: then the world must be told when it ends.
+    pub defines: bool,
     /// How many requests were answered, by verb and kind; a batch counts its parts.
     pub answered: BTreeMap<String, u64>,
     undo: Vec<Undo>,
@@ -103,15 +116,16 @@ impl<'w> Session<'w> {
             references: HashMap::new(),
             written: None,
             tag: None,
+            defines: false,
             answered: BTreeMap::new(),
             undo: Vec::new(),
             changes: Vec::new(),
         }
     }
 
-    /// Ends the request: what it changed, and which requests it answered.
-    pub fn finish(self) -> (Vec<Change>, BTreeMap<String, u64>) {
-        (self.changes, self.answered)
+    /// Ends the request.
+    pub fn finish(self) -> Done {
+        Done { changes: self.changes, answered: self.answered, defines: self.defines }
     }
 
     /// Does all of something or nothing: what was written is taken back when it is refused.
@@ -224,7 +238,7 @@ impl<'w> Session<'w> {
         let definition = &self.table(table)?.definition;
         let Some(key) = self.index.taken(definition, record) else { return Ok(()) };
         let shown =
-            |name: &String| definition.column(name).map_or(name, |c| &c.schema_name).clone();
+            |name: &String| definition.column(name).map_or(name, |c| &c.display_name).clone();
         let columns: Vec<String> = key.columns.iter().map(shown).collect();
         let message = format!(
             "Entity Key {} violated. A record with the same value for {} already exists. A \

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use crate::emulator::dataverse::files::Uploads;
 use crate::emulator::dataverse::index::Index;
 use crate::emulator::dataverse::model::{Definition, Environment};
-use crate::emulator::dataverse::seed;
+use crate::emulator::dataverse::{schema, seed};
 
 /// The emulated environment with its indexes and what is under way.
 #[derive(Debug, Default)]
@@ -31,9 +31,12 @@ impl World {
         world
     }
 
-    /// To be called after definitions may have changed: builds the indexes anew, lets the delta tokens
+    /// To be called after definitions may have changed: completes them, builds the indexes anew, lets the delta tokens
     /// of changed tables die, and offers bulk messages for new tables.
     pub fn redefined(&mut self) {
+        for table in self.env.tables.values_mut() {
+            schema::complete(&mut table.definition);
+        }
         seed::message_filters(&mut self.env);
         self.index = Index::rebuild(&mut self.env);
         let now = fingerprints(&self.env);

@@ -1,9 +1,9 @@
 //! `$batch`: many requests in one, some of them together in changesets that are all or nothing
 //! (Dataverse Web API, batch operations). A batch that cannot be read is refused as plain JSON.
 
-mod parse;
-mod render;
-mod run;
+pub mod parse;
+pub mod render;
+pub mod run;
 
 use axum::http::Method;
 
@@ -42,6 +42,3 @@ fn check(items: &[parse::Item]) -> Result<(), Refusal> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;
