@@ -1,7 +1,7 @@
 //! What happened so far, summed up from what the host stand-in tells.
 //!
-//! Outcomes come from the handler's own words: the line of counts (`outcome::Counts`) in the `Logs` of
-//! each good answer. Lines of another form are passed over.
+//! Outcomes come from the handler's own words: the line `delivery_done` in the `Logs` of each good
+//! answer, with its counts. Requests to storage stand in every line. Other lines are passed over.
 
 use std::collections::BTreeMap;
 
@@ -62,13 +62,12 @@ impl Tally {
 
     fn read(&mut self, line: &str) {
         let Ok(line) = serde_json::from_str::<Map<String, Value>>(line) else { return };
-        let about_something_else = line.get("ev").is_some_and(|ev| ev != "delivery_done");
-        if about_something_else || !line.contains_key("events") {
+        let number = |name: &str| line.get(name).and_then(Value::as_u64).unwrap_or_default();
+        self.storage_operations += number("storage_operations");
+        if line.get("ev").and_then(Value::as_str) != Some("delivery_done") {
             return;
         }
-        let number = |name: &str| line.get(name).and_then(Value::as_u64).unwrap_or_default();
         self.handled += number("events");
-        self.storage_operations += number("storage_operations");
         for outcome in OUTCOMES {
             if line.contains_key(*outcome) {
                 *self.rows.entry((*outcome).to_owned()).or_default() += number(outcome);
@@ -108,7 +107,7 @@ mod tests {
     fn the_handlers_own_counts_are_summed() {
         let logs = [
             r#"{"ev":"delivery_done","events":3,"applied":2,"poisoned":1,"codes":{"too-long":1},"storage_operations":4}"#,
-            r#"{"ev":"started","events":9}"#,
+            r#"{"ev":"sweep_done","events":9,"storage_operations":1}"#,
             "plain text",
         ];
         let done = Notice::Done {
@@ -119,7 +118,7 @@ mod tests {
         let mut tally = Tally::default();
         tally.note(&done);
         tally.note(&done);
-        assert_eq!((tally.handled, tally.rows["applied"], tally.storage_operations), (6, 4, 8));
+        assert_eq!((tally.handled, tally.rows["applied"], tally.storage_operations), (6, 4, 10));
         assert_eq!(tally.poisoned, BTreeMap::from([("too-long".to_owned(), 2)]));
         assert_eq!(tally.calls["events"], 2);
     }
