@@ -3,4 +3,5 @@
 #![allow(clippy::disallowed_methods, reason = "tests start and find their neighbours themselves")]
 
 mod contract;
+mod language;
 mod support;
