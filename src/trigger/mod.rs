@@ -7,7 +7,9 @@
 mod answer;
 mod bodies;
 mod envelope;
+mod functions;
 mod metadata;
+mod meter;
 mod server;
 
 use std::any::Any;
@@ -32,6 +34,8 @@ use tracing::{Instrument, Span, error, field, info, info_span, warn};
 
 pub use self::answer::Answer;
 pub use self::envelope::{Envelope, Queued, Timer};
+pub use self::functions::{Events, Sweep, Work, Works};
+pub use self::meter::Meter;
 pub use self::server::{bind, listen, serve};
 
 use crate::delivery::Delivery;

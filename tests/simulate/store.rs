@@ -70,6 +70,7 @@ impl SimTable {
         }
         let mut etags = Vec::new();
         for operation in operations {
+            self.dice.say(|| format!("store {partition}: {operation:?}"));
             let etag = self.etag();
             etags.push(Etag(etag.to_string()));
             match operation {

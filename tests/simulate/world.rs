@@ -32,12 +32,20 @@ pub(crate) struct Dice {
     /// Parts in a thousand that a fault's own share is scaled by: some runs are calm, some are not.
     weather: AtomicU64,
     faults: Mutex<BTreeMap<&'static str, u64>>,
+    since: tokio::time::Instant,
 }
 
 impl Dice {
     /// A span below `most` milliseconds.
     pub(crate) fn latency(&self, most: u64) -> Duration {
         Duration::from_millis(self.chance.below(most) + 1)
+    }
+
+    /// Tells a step of a run that is replayed by its seed.
+    pub(crate) fn say(&self, step: impl FnOnce() -> String) {
+        if crate::number("SEED").is_some() {
+            println!("{:>8.3} {}", self.since.elapsed().as_secs_f64(), step());
+        }
     }
 
     /// Whether this fault happens now; `percent` in normal weather.
@@ -50,6 +58,7 @@ impl Dice {
         let share = (percent * 10.0) as u64 * weather;
         let happens = self.chance.below(1_000_000) < share;
         if happens {
+            self.say(|| format!("fault: {name}"));
             *self.faults.lock().unwrap().entry(name).or_default() += 1;
         }
         happens
@@ -99,6 +108,7 @@ impl World {
             faulty: AtomicBool::new(true),
             weather: AtomicU64::new(weather),
             faults: Mutex::default(),
+            since: tokio::time::Instant::now(),
         });
         let start = Timestamp::from_second(1_700_000_000).unwrap();
         let clock: SharedClock = Arc::new(RuntimeClock::starting_at(start));
