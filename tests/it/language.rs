@@ -1,13 +1,16 @@
-//! The page about maps, `docs/maps.md`, is true: its tables of rules are run, its maps are read.
+//! The page about maps, `docs/maps.md`, is true: its tables of rules are run, its maps are read. So is the
+//! first screen of `README.md`: its event becomes its row.
 
 use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use concord::change::{Change, Correlation, Edge, Kind};
+use concord::decode::{Config, Decoder};
+use concord::delivery::Event;
 use concord::mapping::{Defaults, Maps, Surroundings};
 use concord::order::Order;
-use concord::row::{Row, Value};
+use concord::row::{Action, Row, Value};
 use serde_json::value::RawValue;
 
 /// A map that the rules and sections of the page are put into.
@@ -59,6 +62,29 @@ fn every_map_and_section_of_the_page_can_be_read() {
     }
 }
 
+#[test]
+fn the_event_of_the_readme_becomes_its_row() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```").skip(1).step_by(2).take(3).collect();
+    let [event, map, row] = blocks[..] else { panic!("{blocks:?}") };
+    let folder = folder();
+    let maps = load(folder.path(), map.strip_prefix("toml").unwrap()).unwrap();
+    let body = event.strip_prefix("json").unwrap().trim().to_owned();
+    let event = Event { body: body.into(), ..Event::default() };
+    let decoder = Decoder::new(&Config::default()).unwrap();
+    let decoded = decoder.decode(&event).remove(0);
+    let (_, found) = maps.rows("mdm", &decoded.change.unwrap()).remove(0);
+    let found = found.unwrap().unwrap();
+    let Action::Upsert(columns) = &found.action else { panic!("{found:?}") };
+    let found: Vec<_> =
+        found.key.0.iter().chain(&columns.values).map(|(c, v)| (c.to_string(), plain(v))).collect();
+    let expected: indexmap::IndexMap<String, Box<RawValue>> =
+        serde_json::from_str(row.strip_prefix("json").unwrap()).unwrap();
+    let expected: Vec<_> =
+        expected.into_iter().map(|(column, value)| (column, value.get().to_owned())).collect();
+    assert_eq!(found, expected);
+}
+
 /// The rows of the tables whose columns are a rule, a value and a result.
 fn examples(page: &str) -> Vec<[String; 3]> {
     let tables = page.split("| rule | `v` | result |\n|---|---|---|\n").skip(1);
@@ -86,10 +112,13 @@ fn result(maps: &Maps, value: &str) -> String {
 }
 
 fn shown(row: &Row) -> String {
-    match row.column("column") {
-        None => "untouched".to_owned(),
-        Some(Value::Text(text)) => serde_json::to_string(text).unwrap(),
-        Some(value) => value.to_string(),
+    row.column("column").map_or_else(|| "untouched".to_owned(), plain)
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Text(text) => serde_json::to_string(text).unwrap(),
+        other => other.to_string(),
     }
 }
 
