@@ -10,7 +10,7 @@ use concord::clock::{self, SharedClock};
 use concord::store::{Entity, Error, Etag, Message, Operation, Page, Queue, Stored, Table};
 use jiff::Timestamp;
 
-use crate::world::Dice;
+use crate::world::{Dice, Mutant};
 
 /// A table whose answers come late or not at all.
 #[derive(Debug)]
@@ -64,12 +64,13 @@ impl SimTable {
                 }
                 Operation::Put(_) | Operation::Discard(_) => true,
             };
-            if !holds {
+            if !holds && !self.dice.is(Mutant::IgnoreConditions) {
                 return Err(Error::Conflict { index });
             }
         }
         let mut etags = Vec::new();
         for operation in operations {
+            let operation = self.mutated(operation);
             self.dice.say(|| format!("store {partition}: {operation:?}"));
             let etag = self.etag();
             etags.push(Etag(etag.to_string()));
@@ -77,6 +78,9 @@ impl SimTable {
                 Operation::Insert(entity)
                 | Operation::Replace(entity, _)
                 | Operation::Put(entity) => {
+                    if self.dice.is(Mutant::ForgetIndex) && entity.row.starts_with('~') {
+                        continue;
+                    }
                     rows.insert(at(&entity.row), (entity, etag));
                 }
                 Operation::Delete(row, _) | Operation::Discard(row) => {
@@ -85,6 +89,20 @@ impl SimTable {
             }
         }
         Ok(etags)
+    }
+}
+
+impl SimTable {
+    fn mutated(&self, mut operation: Operation) -> Operation {
+        let forgotten = match self.dice.mutant {
+            Some(Mutant::ForgetLoose) => "loose",
+            Some(Mutant::ForgetIntents) => "intent",
+            _ => return operation,
+        };
+        if let Operation::Insert(entity) | Operation::Replace(entity, _) = &mut operation {
+            entity.properties.remove(forgotten);
+        }
+        operation
     }
 }
 

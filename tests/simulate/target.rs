@@ -13,7 +13,7 @@ use concord::system::{Answer, Fetched, Limits, TableSchema, Target, Write};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::world::{Dice, REFUSED};
+use crate::world::{Dice, Mutant, REFUSED};
 
 /// The longest that a write may still land after its deadline.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
@@ -66,7 +66,13 @@ impl SimTarget {
                 if self.dice.chance.below(3) > 0 {
                     rows.late.push((lands, (*write.row).clone()));
                 }
-                return Answer::Unknown(Fault::new(Kind::Timeout, "simulated"));
+                return match self.dice.mutant {
+                    Some(Mutant::TrustLostWrites) => Answer::Written { target_id: None },
+                    Some(Mutant::DenyLostWrites) => {
+                        Answer::Not(Fault::new(Kind::Throttled, "simulated"))
+                    }
+                    _ => Answer::Unknown(Fault::new(Kind::Timeout, "simulated")),
+                };
             }
             rows.put(&write.row, &self.dice);
             Answer::Written { target_id: None }
@@ -106,7 +112,8 @@ fn is_refused(row: &Row) -> bool {
 #[async_trait]
 impl Target for SimTarget {
     fn limits(&self) -> Limits {
-        Limits { longest: LONGEST }
+        let short = self.dice.is(Mutant::ShortLeases);
+        Limits { longest: if short { Duration::ZERO } else { LONGEST } }
     }
 
     async fn ready(&self) -> Result<(), Fault> {
