@@ -8,7 +8,7 @@ use crate::emulator::dataverse::call::Call;
 use crate::emulator::dataverse::refusal::Refusal;
 use crate::emulator::dataverse::session::Session;
 use crate::emulator::dataverse::{
-    batch, counters, files, functions, multiple, property, read, reference, render, write,
+    batch, counters, files, functions, metadata, multiple, property, read, reference, render, write,
 };
 
 /// Answers one request; what is refused becomes an error answer.
@@ -34,6 +34,9 @@ pub fn one(session: &mut Session<'_>, call: &Call) -> Answer {
 }
 
 fn route(session: &mut Session<'_>, call: &Call) -> Result<Answer, Refusal> {
+    if let Some(answer) = metadata::answer::answer(session, call) {
+        return answer;
+    }
     let Some((first, rest)) = call.path.split_first() else {
         return service_document(session, call);
     };

@@ -21,9 +21,11 @@ pub struct List<'a> {
     pub elements: Vec<Element<'a>>,
     /// `AttributeMetadata`, or the type of a cast.
     pub type_name: &'a str,
-    /// `Consistency`, casts and the like do not change what is shown; whether each says its type does.
-    pub typed: bool,
 }
+
+/// Types of which only derived ones exist: what is shown as one of them says what it is.
+const ABSTRACT: [&str; 3] =
+    ["AttributeMetadata", "RelationshipMetadataBase", "OptionSetMetadataBase"];
 
 impl<'a> List<'a> {
     /// The rows of the answer's `value`, and how many there are.
@@ -46,7 +48,21 @@ impl<'a> List<'a> {
             });
         }
         found.truncate(options.top.unwrap_or(usize::MAX));
-        found.into_iter().map(|document| document.show(options, self.typed)).collect()
+        found.into_iter().map(|document| document.show(options, self.type_name)).collect()
+    }
+}
+
+/// The type that the members of a collection are shown as.
+pub fn type_of(collection: &str) -> &'static str {
+    match collection {
+        "EntityDefinitions" => "EntityMetadata",
+        "Attributes" => "AttributeMetadata",
+        "Keys" => "EntityKeyMetadata",
+        "ManyToManyRelationships" => "ManyToManyRelationshipMetadata",
+        "ManyToOneRelationships" | "OneToManyRelationships" => "OneToManyRelationshipMetadata",
+        "RelationshipDefinitions" => "RelationshipMetadataBase",
+        "GlobalOptionSetDefinitions" => "OptionSetMetadataBase",
+        _ => "MetadataBase",
     }
 }
 
@@ -58,7 +74,7 @@ pub fn one(
     options: &Options,
 ) -> Result<Value, Refusal> {
     Named { env, type_name, sample: Some(&element) }.check(options)?;
-    Document::new(env, element).show(options, type_name == "AttributeMetadata")
+    Document::new(env, element).show(options, type_name)
 }
 
 /// A definition with its properties.
@@ -73,10 +89,10 @@ impl<'a> Document<'a> {
         Self { env, element, members: element.members(env) }
     }
 
-    fn show(self, options: &Options, typed: bool) -> Result<Value, Refusal> {
+    fn show(self, options: &Options, type_name: &str) -> Result<Value, Refusal> {
         let Self { env, element, members } = self;
         let mut shown = Members::new();
-        if typed {
+        if ABSTRACT.contains(&type_name) {
             let name = format!("#Microsoft.Dynamics.CRM.{}", element.type_name());
             shown.insert("@odata.type".to_owned(), json!(name));
         }
@@ -89,19 +105,14 @@ impl<'a> Document<'a> {
             let beyond = element
                 .beyond(env, name)
                 .ok_or_else(|| Refusal::no_property(name, element.type_name()))?;
-            let typed = name == "Attributes";
             let value = match beyond {
                 Beyond::One(Some(element)) => {
-                    Document::new(env, element).show(&expand.options, typed)?
+                    Document::new(env, element).show(&expand.options, element.type_name())?
                 }
                 Beyond::One(None) => Value::Null,
                 Beyond::Many(elements) => {
-                    let type_name = if typed {
-                        "AttributeMetadata"
-                    } else {
-                        elements.first().map_or("MetadataBase", Element::type_name)
-                    };
-                    Value::Array(List { env, elements, type_name, typed }.rows(&expand.options)?)
+                    let type_name = type_of(name);
+                    Value::Array(List { env, elements, type_name }.rows(&expand.options)?)
                 }
             };
             shown.insert(name.clone(), value);
@@ -199,8 +210,7 @@ mod tests {
         let pairs: Vec<(String, String)> =
             query.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let options = Options::read(&pairs)?;
-        let typed = type_name == "AttributeMetadata";
-        List { env: &env, elements: elements(&env), type_name, typed }.rows(&options)
+        List { env: &env, elements: elements(&env), type_name }.rows(&options)
     }
 
     fn account(env: &Environment) -> Vec<Element<'_>> {

@@ -1,6 +1,7 @@
 //! Metadata: what tables, columns, keys, relationships and choices there are, as the service shows them,
 //! and how they are changed (Dataverse Web API, use metadata).
 
+pub mod answer;
 pub mod changes;
 pub mod choice;
 pub mod column;
@@ -10,5 +11,6 @@ pub mod element;
 pub mod key;
 pub mod label;
 pub mod list;
+pub mod place;
 pub mod relationship;
 pub mod table;

@@ -1,8 +1,10 @@
 //! Choices: local ones of a column, and global ones.
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{invalid, labelled, logical, required, taken};
+use crate::emulator::dataverse::metadata::element::Choice;
 use crate::emulator::dataverse::model::{Environment, OptionValue};
 use crate::emulator::dataverse::refusal::Refusal;
 
@@ -53,15 +55,16 @@ fn number(value: &Value) -> Result<i32, Refusal> {
     number.ok_or_else(|| invalid("An option value is no whole number"))
 }
 
-/// `POST GlobalOptionSetDefinitions`: its name.
-pub fn create(env: &mut Environment, body: &Value) -> Result<String, Refusal> {
+/// `POST GlobalOptionSetDefinitions`: its id.
+pub fn create(env: &mut Environment, body: &Value) -> Result<Uuid, Refusal> {
     let name = logical(required(body, "Name")?)?;
     if env.choices.contains_key(&name) {
         return Err(taken("A global option set", &name));
     }
     let options = options(body)?;
-    env.choices.insert(name.clone(), options);
-    Ok(name)
+    let id = Choice { name: &name, owner: None, options: &options }.id();
+    env.choices.insert(name, options);
+    Ok(id)
 }
 
 /// `PUT GlobalOptionSetDefinitions(…)`
