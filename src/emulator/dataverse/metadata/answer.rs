@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::define;
-use super::element::Element;
+use super::element::{Element, Members};
 use super::list::{List, one};
 use super::place::{Found, Place, is_metadata};
 use super::{changes, csdl};
-use crate::emulator::dataverse::address::Segment;
+use crate::emulator::dataverse::address::{Arguments, Segment};
 use crate::emulator::dataverse::answer::Answer;
 use crate::emulator::dataverse::call::Call;
 use crate::emulator::dataverse::model::Environment;
@@ -69,10 +69,10 @@ struct Target {
 
 impl Target {
     fn of(place: &Place<'_>) -> Self {
-        let table = place.owner.and_then(|owner| match owner {
-            Element::Table(table) => Some(table.definition.logical_name.clone()),
+        let table = match place.owner {
+            Some(Element::Table(table)) => Some(table.definition.logical_name.clone()),
             _ => None,
-        });
+        };
         let one = match &place.found {
             Found::One(element) => Some(*element),
             Found::Many(_) | Found::Nothing | Found::Property(..) => None,
@@ -153,12 +153,13 @@ fn read(env: &Environment, call: &Call) -> Result<Answer, Refusal> {
         }
         Found::Many(elements) => {
             let rows = List { env, elements, type_name }.rows(&options)?;
-            let mut body = json!({ "@odata.context": context });
+            let mut body = Members::new();
+            body.insert("@odata.context".to_owned(), json!(context));
             if options.count {
-                body["@odata.count"] = json!(rows.len());
+                body.insert("@odata.count".to_owned(), json!(rows.len()));
             }
-            body["value"] = Value::Array(rows);
-            body
+            body.insert("value".to_owned(), Value::Array(rows));
+            Value::Object(body)
         }
     };
     Ok(Answer::json(200, body.to_string()))
@@ -185,12 +186,11 @@ fn create_tables(session: &mut Session<'_>, call: &Call) -> Result<Answer, Refus
 
 /// `RetrieveMetadataChanges(Query=@p1)`
 fn changed(session: &Session<'_>, call: &Call, first: &Segment) -> Result<Answer, Refusal> {
-    use crate::emulator::dataverse::address::Arguments;
     let named = match &first.arguments {
         Some(Arguments::Named(named)) => named.iter().find(|(name, _)| name == "Query"),
         Some(Arguments::Id(_)) | None => None,
     };
-    let text = named.map(|(_, value)| value.content()).unwrap_or("{}");
+    let text = named.map_or("{}", |(_, value)| value.content());
     let text = if text.starts_with('@') { call.option(text).unwrap_or("{}") } else { text };
     let query: Value = serde_json::from_str(text)
         .map_err(|_| Refusal::payload("The parameter Query is no JSON object."))?;
