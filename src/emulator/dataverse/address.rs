@@ -121,7 +121,16 @@ pub fn id(text: &str) -> Option<Uuid> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_path_panics(path in "[a-z/()',=\\[\\]é$ ]*") {
+            drop(segments(&path));
+        }
+    }
 
     const ID: &str = "5f0c2a11-0d3e-ef11-8409-000d3a1f2b3c";
 

@@ -68,3 +68,33 @@ pub async fn run(args: Args) -> Result<(), server::Error> {
     tracing::info!(url = %server.url(), "the emulated dataverse listens");
     server.run().await
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn read(line: &str) -> Result<Args, clap::Error> {
+        Line::try_parse_from(line.split(' ')).map(|line| line.args)
+    }
+
+    #[test]
+    fn limits_are_off_on_or_of_ones_own() {
+        assert_eq!(read("x").unwrap().limits, None);
+        assert_eq!(read("x --limits").unwrap().limits, Some(limits::Settings::default()));
+        assert_eq!(read("x --limits requests=5").unwrap().limits.unwrap().requests, 5);
+    }
+
+    #[test]
+    fn a_fault_that_cannot_be_read_is_told_before_anything_starts() {
+        let error = read("x --faults 429:0.1,boom:1").unwrap_err().to_string();
+        assert!(error.contains("'boom:1' is no fault"), "{error}");
+    }
+}

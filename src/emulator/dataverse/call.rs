@@ -71,6 +71,20 @@ impl Call {
     }
 }
 
+/// The longest URL of a GET request, in characters.
+pub const LONGEST: usize = 32_768;
+/// The longest URL inside a batch, in characters.
+pub const LONGEST_IN_BATCH: usize = 65_536;
+
+/// Refuses a URL that is too long with 414.
+pub fn check_length(url: &str, longest: usize) -> Result<(), Refusal> {
+    if url.len() <= longest {
+        return Ok(());
+    }
+    let message = format!("The URL is longer than {longest} characters.");
+    Err(Refusal::new(414, "0x80060888", message))
+}
+
 /// The segments of a URL in any spelling, without its query.
 pub fn resource(url: &str) -> Result<Vec<Segment>, Refusal> {
     let (_, rest) = split_origin(url, "");

@@ -231,9 +231,10 @@ fn ranged(call: &Call, content: &Bytes) -> Result<(Bytes, Answer), Refusal> {
 }
 
 fn file_name(call: &Call) -> String {
-    let given = call.header("x-ms-file-name").or_else(|| call.option("x-ms-file-name"));
-    let name = given.unwrap_or_default();
-    percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned()
+    let header = call.headers.get("x-ms-file-name").map(axum::http::HeaderValue::as_bytes);
+    let option = call.option("x-ms-file-name").map(str::as_bytes);
+    let name = header.or(option).unwrap_or_default();
+    percent_encoding::percent_decode(name).decode_utf8_lossy().into_owned()
 }
 
 fn no_session() -> Refusal {

@@ -76,8 +76,7 @@ pub struct Side {
 pub struct Table {
     /// What it is.
     pub definition: Definition,
-    /// Its rows by primary id, in the order they were created until one is deleted; then no order is
-    /// promised.
+    /// Its rows by primary id, in the order they were created until one is deleted.
     pub rows: IndexMap<Uuid, Record>,
     /// Deleted rows with the version of their deletion, for change tracking.
     pub deleted: Vec<(i64, Uuid)>,

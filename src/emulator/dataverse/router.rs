@@ -8,14 +8,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Response};
+use axum::http::{HeaderMap, Method, Response};
 use axum::routing::any;
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::emulator::dataverse::admin;
 use crate::emulator::dataverse::answer::Answer;
-use crate::emulator::dataverse::call::Call;
+use crate::emulator::dataverse::call::{self, Call};
 use crate::emulator::dataverse::caller;
 use crate::emulator::dataverse::connection::Connection;
 use crate::emulator::dataverse::faults::{Fault, Kind};
@@ -48,7 +48,7 @@ async fn respond(state: &State, request: Request) -> Response<Body> {
         return admin::answer(state, &parts.method, parts.uri.path(), &body).into_response();
     }
     let server = server(state, &parts.headers);
-    let answer = match call(state, parts, body) {
+    let answer = match read(state, parts, body) {
         Ok(call) => served(state, &call, server).await,
         Err(refusal) => Served::Answer(Answer::refused(&refusal, &Prefer::default())),
     };
@@ -72,13 +72,16 @@ enum Served {
     Cut,
 }
 
-fn call(state: &State, parts: Parts, body: Bytes) -> Result<Call, Refusal> {
+fn read(state: &State, parts: Parts, body: Bytes) -> Result<Call, Refusal> {
     let host = parts.headers.get("host").and_then(|host| host.to_str().ok());
     let origin = match &state.options.origin {
         Some(origin) => origin.trim_end_matches('/').to_owned(),
         None => format!("{}://{}", scheme(&parts.headers), host.unwrap_or("localhost")),
     };
     let url = parts.uri.path_and_query().map_or("/", |whole| whole.as_str());
+    if parts.method == Method::GET {
+        call::check_length(url, call::LONGEST)?;
+    }
     Call::new(parts.method, url, parts.headers, body, &origin)
 }
 

@@ -10,7 +10,8 @@ use crate::emulator::dataverse::model::{Cell, Definition, Required};
 use crate::emulator::dataverse::refusal::Refusal;
 use crate::emulator::dataverse::session::Session;
 use crate::emulator::dataverse::status::{self, Pair};
-use crate::emulator::dataverse::{bind, body, relation};
+use crate::emulator::dataverse::validate::Judge;
+use crate::emulator::dataverse::{bind, body, relation, render};
 
 /// Creates a row of a body. `key` holds the values of an alternate key in the address, used where the
 /// body has none; `id` a primary id in the address, likewise. Answers the row's id.
@@ -24,10 +25,28 @@ pub fn create(
     let mut draft = draft::read(session, table, members, Purpose::Create, &[])?;
     for (column, cell) in key {
         if draft.get(column).is_none() {
-            draft.cells.push((column.clone(), Some(cell.clone())));
+            let cell = judged(session, table, column, cell)?;
+            draft.cells.push((column.clone(), cell));
         }
     }
     insert(session, table, draft, id)
+}
+
+/// A value from an address, held to what its column allows.
+fn judged(
+    session: &Session<'_>,
+    table: &str,
+    column: &str,
+    cell: &Cell,
+) -> Result<Option<Cell>, Refusal> {
+    if let Cell::Lookup { table, id } = cell {
+        session.row(table, *id)?;
+        return Ok(Some(cell.clone()));
+    }
+    let definition = &session.table(table)?.definition;
+    let Some(column) = definition.column(column) else { return Ok(None) };
+    let Ok(value) = RawValue::from_string(render::json(cell, column.kind)) else { return Ok(None) };
+    Judge { env: session.env, definition, column, chance: session.chance }.cell(&value)
 }
 
 fn insert(

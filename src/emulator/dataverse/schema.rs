@@ -48,6 +48,14 @@ pub enum Error {
     /// It is no JSON of the right shape.
     #[error("the schema is not valid JSON of the shape that schema.toml shows")]
     Json(#[source] serde_json::Error),
+    /// A name leads to nothing.
+    #[error("the schema names {name} in table {table}, but does not define it")]
+    Undefined {
+        /// The table whose definition holds the name.
+        table: String,
+        /// The column, table or choice that is missing.
+        name: String,
+    },
 }
 
 impl Schema {
@@ -72,7 +80,34 @@ impl Schema {
         schema.tables.retain(|table| !replaced(&table.logical_name));
         schema.tables.extend(own.tables);
         schema.many_to_many.extend(own.many_to_many);
+        schema.tables.iter_mut().for_each(complete);
+        schema.check()?;
         Ok(schema)
+    }
+
+    /// Refuses names that lead to nothing: key columns, lookup targets, global choices.
+    fn check(&self) -> Result<(), Error> {
+        let has_table = |name: &str| self.tables.iter().any(|table| table.logical_name == name);
+        for table in &self.tables {
+            let targets = table.columns.iter().flat_map(|column| &column.targets);
+            let targets = targets.map(|target| &target.table).filter(|name| !has_table(name));
+            let keys = table.keys.iter().flat_map(|key| &key.columns);
+            let keys = keys.filter(|name| table.column(name).is_none());
+            let choices = table.columns.iter().filter_map(|column| column.global_choice.as_ref());
+            let choices = choices.filter(|name| !self.choices.contains_key(*name));
+            if let Some(name) = targets.chain(keys).chain(choices).next() {
+                let (table, name) = (table.logical_name.clone(), name.clone());
+                return Err(Error::Undefined { table, name });
+            }
+        }
+        for relation in &self.many_to_many {
+            let sides = [&relation.first, &relation.second];
+            if let Some(side) = sides.into_iter().find(|side| !has_table(&side.table)) {
+                let (table, name) = (relation.schema_name.clone(), side.table.clone());
+                return Err(Error::Undefined { table, name });
+            }
+        }
+        Ok(())
     }
 
     /// An environment with these tables and no rows.
@@ -299,5 +334,68 @@ fn column(logical_name: &str, schema_name: &str, kind: Kind) -> ColumnDefinition
         display_name: String::new(),
         max_length: (kind == Kind::String).then_some(100),
         ..ColumnDefinition::of(logical_name, kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, text: &str) -> Result<Environment, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        Schema::with_file(&path).map(Schema::environment)
+    }
+
+    #[test]
+    fn the_shipped_schema_is_whole_and_every_navigation_property_stands_once() {
+        let schema = Schema::built_in().unwrap();
+        schema.check().unwrap();
+        let env = schema.environment();
+        for table in env.tables.values() {
+            let mut seen = std::collections::HashSet::new();
+            for column in &table.definition.columns {
+                assert!(seen.insert(&column.logical_name), "{}", column.logical_name);
+                for target in column.targets.iter().filter(|_| column.kind != Kind::Owner) {
+                    assert!(
+                        seen.insert(&target.navigation) || target.navigation == column.logical_name
+                    );
+                }
+            }
+        }
+        let account = &env.tables["account"].definition;
+        assert_eq!(account.column("revenue_base").map(|column| column.kind), Some(Kind::Money));
+        assert!(account.navigation("transactioncurrencyid").is_some());
+        assert!(account.column("ownerid").is_some() && account.column("statuscode").is_some());
+    }
+
+    #[test]
+    fn ids_are_the_same_in_every_run() {
+        let id = |env: Environment| env.tables["account"].definition.columns[3].metadata_id;
+        let environment = || Schema::built_in().unwrap().environment();
+        assert_eq!(id(environment()), id(environment()));
+    }
+
+    #[test]
+    fn a_file_adds_tables_and_replaces_those_of_the_same_name() {
+        let json = r#"{"tables": [
+            {"logical_name": "new_thing", "entity_set": "new_things", "primary_id": "new_thingid",
+             "primary_name": "new_name", "columns": []},
+            {"logical_name": "account", "entity_set": "accounts", "primary_id": "accountid",
+             "primary_name": "name", "columns": [{"logical_name": "name", "kind": "String"}]}]}"#;
+        let env = file("own.json", json).unwrap();
+        assert!(env.tables["new_thing"].definition.column("new_name").is_some());
+        assert!(env.tables["account"].definition.column("telephone1").is_none());
+        assert!(env.tables.contains_key("contact"));
+    }
+
+    #[test]
+    fn a_name_that_leads_to_nothing_is_told() {
+        let text = "[[tables]]\nlogical_name='a'\nentity_set='as'\nprimary_id='aid'\n\
+                    primary_name='n'\ncolumns=[]\nkeys=[{schema_name='k',columns=['gone']}]";
+        let error = file("own.toml", text).unwrap_err();
+        assert!(matches!(error, Error::Undefined { name, .. } if name == "gone"));
+        assert!(matches!(file("own.toml", "tables = 5").unwrap_err(), Error::Toml(_)));
     }
 }

@@ -152,3 +152,34 @@ fn skip_empty_lines(text: &Bytes) -> Bytes {
 fn malformed(reason: &str) -> Refusal {
     Refusal::payload(format!("The batch request cannot be read. {reason}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn urls_may_hold_spaces_and_lack_a_version() {
+        for line in ["GET /a?$filter=b eq 'c d' HTTP/1.1", "GET /a?$filter=b eq 'c d'"] {
+            let part = Bytes::from(format!("{line}\nAccept: x\n\n"));
+            let operation = operation(&HeaderMap::new(), &part).unwrap();
+            assert_eq!(operation.url, "/a?$filter=b eq 'c d'");
+            assert_eq!(operation.headers.get("accept").unwrap(), "x");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(lines in proptest::collection::vec(
+            prop_oneof![
+                Just("--b".to_owned()), Just("--b--".to_owned()), Just("--c".to_owned()),
+                Just("Content-Type: multipart/mixed; boundary=c".to_owned()),
+                Just("GET /x HTTP/1.1".to_owned()), Just(String::new()), ".*",
+            ], 0..30), end in "\r?\n")
+        {
+            let body = Bytes::from(lines.join(&end));
+            drop(items("multipart/mixed; boundary=b", &body));
+        }
+    }
+}

@@ -6,7 +6,7 @@ use axum::http::Method;
 use super::parse::{Item, Operation};
 use super::render::{self, Part};
 use crate::emulator::dataverse::answer::Answer;
-use crate::emulator::dataverse::call::Call;
+use crate::emulator::dataverse::call::{self, Call};
 use crate::emulator::dataverse::refusal::Refusal;
 use crate::emulator::dataverse::session::Session;
 use crate::emulator::dataverse::{bind, service};
@@ -35,7 +35,11 @@ pub fn all(session: &mut Session<'_>, call: &Call, items: &[Item]) -> Answer {
             break;
         }
     }
-    render::answer(status, session.chance.uuid(), &parts)
+    let answer = render::answer(status, session.chance.uuid(), &parts);
+    match call.prefer.applied() {
+        Some(applied) => answer.with("Preference-Applied", applied),
+        None => answer,
+    }
 }
 
 fn one(session: &mut Session<'_>, call: &Call, operation: &Operation) -> Answer {
@@ -82,11 +86,12 @@ fn written(session: &mut Session<'_>, call: &Call, operation: &Operation) -> Ans
     one(session, call, operation)
 }
 
-fn inner(session: &Session<'_>, call: &Call, operation: &Operation) -> Result<Call, Refusal> {
+fn inner(session: &Session<'_>, outer: &Call, operation: &Operation) -> Result<Call, Refusal> {
     let url = resolved(session, &operation.url)?;
+    call::check_length(&url, call::LONGEST_IN_BATCH)?;
     let method = Method::from_bytes(operation.method.as_bytes())
         .map_err(|_| Refusal::payload("A part of the batch has no HTTP method."))?;
-    let root = call.base.find("/api/data/").and_then(|end| call.base.get(..end));
+    let root = outer.base.find("/api/data/").and_then(|end| outer.base.get(..end));
     let headers = operation.headers.clone();
     let inner = Call::new(method, &url, headers, operation.body.clone(), root.unwrap_or_default())?;
     if inner.path.first().is_some_and(|segment| segment.name == "$batch") {

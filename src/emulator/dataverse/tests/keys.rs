@@ -103,3 +103,13 @@ async fn a_key_that_is_not_active_cannot_be_used_and_a_failed_one_can_be_tried_a
     assert_eq!(service.send("POST ReactivateEntityKey", key).await.status, 204);
     assert_eq!(service.get("accounts(accountnumber='A')").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_key_value_is_held_to_what_its_column_allows() {
+    let service = Service::new();
+    let long = format!("PATCH accounts(accountnumber='{}')", "9".repeat(21));
+    assert_eq!(service.send(&long, json!({"name": "A"})).await.code(), "0x80044331");
+    let hotel = "00000000-0000-0000-0000-000000000001";
+    let line = format!("PATCH acme_rooms(_acme_hotelid_value={hotel},acme_number='7')");
+    assert_eq!(service.send(&line, json!({"acme_beds": 2})).await.code(), "0x80040217");
+}
