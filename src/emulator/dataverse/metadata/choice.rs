@@ -6,6 +6,9 @@ use super::element::{Choice, Members};
 use super::label::{managed, none, write};
 use crate::emulator::dataverse::model::{Kind, OptionValue};
 
+/// What only the derived types have.
+pub const DERIVED: [&str; 4] = ["Options", "TrueOption", "FalseOption", "ParentOptionSetName"];
+
 /// Which of the two it is.
 pub fn type_name(choice: &Choice<'_>) -> &'static str {
     if kind(choice) == Kind::Boolean { "BooleanOptionSetMetadata" } else { "OptionSetMetadata" }

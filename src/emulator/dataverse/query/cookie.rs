@@ -175,4 +175,11 @@ mod tests {
             assert!(Cookie::read_outer(text).is_err(), "{text} was taken");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "(<cookie |pagenumber=\"2\"|pagingcookie=\"%253c|/>|[a-z<>\"%=&; ]){0,20}") {
+            let _unused = Cookie::read_outer(&text);
+        }
+    }
 }
