@@ -1,5 +1,6 @@
 //! Requests for metadata: `EntityDefinitions`, `RelationshipDefinitions`, `GlobalOptionSetDefinitions` and
-//! what lies below them, `$metadata`, `CreateEntities` and `RetrieveMetadataChanges`.
+//! what lies below them, `$metadata`, `CreateEntities` and `RetrieveMetadataChanges`. There is no cache, so
+//! every answer is as fresh as `Consistency: Strong` asks. Definitions are changed by PUT, never by PATCH.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -47,7 +48,7 @@ fn definition(session: &mut Session<'_>, call: &Call) -> Result<Answer, Refusal>
     let place = Target::of(&Place::at(session.env, &call.path)?);
     let answer = match (&call.method, place.one) {
         (&Method::POST, None) => create(session.env, call, &place),
-        (&Method::PUT | &Method::PATCH, Some(id)) => {
+        (&Method::PUT, Some(id)) => {
             update(session.env, &body(call)?, &place, id).map(|()| Answer::empty(204))
         }
         (&Method::DELETE, Some(id)) => delete(session.env, &place, id).map(|()| Answer::empty(204)),
@@ -75,7 +76,7 @@ impl Target {
         };
         let one = match &place.found {
             Found::One(element) => Some(*element),
-            Found::Many(_) | Found::Nothing | Found::Property(..) => None,
+            Found::Many(_) | Found::Nothing | Found::Property(_) => None,
         };
         let name = one.map(|element| element.name().1).unwrap_or_default();
         Self { list: place.list.clone(), table, one: one.map(|element| element.id()), name }
@@ -142,7 +143,7 @@ fn read(env: &Environment, call: &Call) -> Result<Answer, Refusal> {
     let type_name = &place.type_name;
     let body = match place.found {
         Found::Nothing => return Ok(Answer::empty(204)),
-        Found::Property(_, value) => json!({ "@odata.context": context, "value": value }),
+        Found::Property(value) => json!({ "@odata.context": context, "value": value }),
         Found::One(element) => {
             let mut body = json!({ "@odata.context": format!("{context}/$entity") });
             let found = one(env, element, type_name, &options)?;
