@@ -18,7 +18,7 @@ use super::state::StatePlan;
 use super::trace::{Step, Trail};
 use crate::change::{Change, Kind};
 use crate::fault::{self, Fault};
-use crate::row::{Action, Columns, Destination, Key, Row, Value};
+use crate::row::{Action, Columns, Destination, Key, Row, State, Value};
 
 /// One compiled map.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Map {
         trail.column("[state]", false);
         let state = match &self.state {
             Some(state) => state.value(scene, trail).map_err(|fault| fault.field("[state]"))?,
-            None => None,
+            None => self.reactivation(),
         };
         trail.column("[owner]", false);
         let owner = match &self.owner {
@@ -129,6 +129,13 @@ impl Map {
         };
         let columns = Columns { values, state, owner };
         Ok(self.to(scene, key, Action::Upsert(columns), false))
+    }
+
+    /// A row that this map deactivates becomes active again when its thing comes back.
+    fn reactivation(&self) -> Option<State> {
+        let leaves = self.filter.as_ref().and_then(|filter| filter.leaves.state());
+        let deactivates = self.removed.state().or(leaves).is_some();
+        deactivates.then_some(State { state: 0, status: None })
     }
 
     fn to(&self, scene: &Scene<'_>, key: Key, action: Action, only_if_known: bool) -> Row {
