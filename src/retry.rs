@@ -25,8 +25,9 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The pause after `failures` failed attempts (1 after the first). A pause that was asked for is
-    /// never cut short; a little is added to it, so that not everyone returns at the same moment.
+    /// The pause after `failures` failed attempts (1 after the first). A pause that was asked for
+    /// is never cut short; a little is added to it, so that not everyone returns at the same
+    /// moment.
     pub fn pause(&self, failures: u32, asked: Option<Duration>, chance: &Chance) -> Duration {
         let own = chance.jittered(self.unjittered(failures));
         asked.map_or(own, |asked| asked + own.min(self.first))

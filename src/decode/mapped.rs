@@ -14,7 +14,7 @@ use crate::decode::{Facts, Problem, Properties, malformed, time};
 use crate::fault::Fault;
 
 /// Where the facts stand, compiled.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Paths {
     pub(super) entity: Option<Known<String>>,
     /// The first of them that is there.
@@ -29,7 +29,7 @@ pub(super) struct Paths {
 }
 
 /// A fact that is the same for every event, or stands somewhere in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Known<T> {
     Is(T),
     At(Path),

@@ -34,7 +34,7 @@ use crate::delivery::Event;
 use crate::fault::{self, Fault};
 
 /// Reads the events of one system.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
     shape: Shape,
     edges: bool,

@@ -11,7 +11,7 @@ use crate::decode::{Facts, Problem};
 use crate::fault::{Fault, Kind};
 
 /// Compiled upcasts of one system.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Upcasts(Vec<(Upcast, Defaults)>);
 
 /// Values by name, as JSON.

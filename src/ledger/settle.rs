@@ -59,9 +59,12 @@ pub struct Assertion {
     pub(super) version: Version,
     pub(super) looked: Looked,
     pub(super) claims: Vec<Claim>,
-    /// The version whose fate is at stake; absent when the sweep asserts.
-    pub(super) mine: Option<Version>,
+    /// The write whose fate is at stake; absent when the sweep asserts.
+    pub(super) mine: Option<Mine>,
 }
+
+/// A version and the row that it was made of.
+pub(super) type Mine = (Version, Arc<Row>);
 
 impl Assertion {
     /// The row to write.
@@ -71,7 +74,7 @@ impl Assertion {
 
     fn outcome(&self) -> Outcome {
         match &self.mine {
-            Some(mine) if self.version.is_newer_than(mine) => Outcome::Superseded,
+            Some((mine, _)) if self.version.is_newer_than(mine) => Outcome::Superseded,
             Some(_) | None => Outcome::Applied,
         }
     }
@@ -101,7 +104,7 @@ impl Ledger {
             Err(fault) => Conclusion::Open(fault),
             Ok(looked) if again => {
                 let Assertion { slot, row, claims, mine, .. } = assertion;
-                reassert(slot, &row, (looked, claims, mine))
+                reassert((slot, &row.to, &row.key), looked, claims, mine)
             }
             Ok(_) => Conclusion::Done(assertion.outcome()),
         }
@@ -110,24 +113,21 @@ impl Ledger {
 
 /// The assertion that an entry calls for on behalf of `claims`.
 fn reassert(
-    slot: Slot,
-    row: &Arc<Row>,
-    (looked, claims, mine): (Looked, Vec<Claim>, Option<Version>),
+    (slot, to, key): (Slot, &Arc<Destination>, &Key),
+    looked: Looked,
+    claims: Vec<Claim>,
+    mine: Option<Mine>,
 ) -> Conclusion {
     let loose = looked.entry.loose.iter().any(|loose| claims.contains(&loose.claim));
-    if !loose {
-        return Conclusion::Done(Outcome::Superseded);
-    }
-    let Some(version) = decide::newest(&looked.entry, mine.as_ref()) else {
+    let newest = decide::newest(&looked.entry, mine.as_ref().map(|(version, _)| version));
+    let Some(version) = newest.filter(|_| loose) else {
         return Conclusion::Done(Outcome::Superseded);
     };
-    let row = match &mine {
-        Some(mine) if mine.hash == version.hash => Arc::clone(row),
-        Some(_) | None => match again(&row.to, &row.key, &version) {
-            Some(row) => Arc::new(row),
-            // Nothing of the newer version is kept that could be written: it heals with its next change.
-            None => return Conclusion::Done(Outcome::Superseded),
-        },
+    let own = mine.as_ref().filter(|(mine, _)| mine.hash == version.hash);
+    let row = own.map(|(_, row)| Arc::clone(row));
+    let Some(row) = row.or_else(|| again(to, key, &version).map(Arc::new)) else {
+        // Nothing of the newer version is kept that could be written: its next change mends it.
+        return Conclusion::Done(Outcome::Superseded);
     };
     Conclusion::Assert(Box::new(Assertion { slot, row, version, looked, claims, mine }))
 }
@@ -217,7 +217,8 @@ fn concluded(Revised { revision, result }: Revised<Settling>) -> Conclusion {
         }
         Some(decide::Settlement::Loosen(_) | decide::Settlement::Loose) => {
             let Ticket { slot, row, version, claim, .. } = ticket;
-            reassert(slot, &row, (looked, vec![claim], Some(version)))
+            let mine = Some((version, Arc::clone(&row)));
+            reassert((slot, &row.to, &row.key), looked, vec![claim], mine)
         }
         Some(decide::Settlement::Gone) | None => {
             Conclusion::Open(Fault::new(Kind::Conflict, "this claim outlived its lease"))

@@ -287,7 +287,7 @@ fn concluded(conclusion: Conclusion, reason: Option<Left>) -> Left {
     }
 }
 
-pub(super) fn refusal(row: &Row, member: &Member, fault: &Fault) -> Refusal {
+fn refusal(row: &Row, member: &Member, fault: &Fault) -> Refusal {
     let mut fault = fault.clone();
     fault.detail = fault.detail.map(|detail| masked(detail, row));
     let secured =

@@ -12,8 +12,8 @@ use super::read::Member;
 use super::{Pipeline, Time};
 use crate::coalesce::{Mapped, Stack};
 use crate::delivery::Event;
-use crate::fault::Fault;
-use crate::ledger::{Conclusion, Landing, Settlement};
+use crate::fault::{Act, Fault};
+use crate::ledger::{Conclusion, Landing, Settlement, Ticket};
 use crate::outcome::Report;
 use crate::row::{Destination, Row};
 use crate::system::{Answer, Target};
@@ -72,43 +72,35 @@ impl Pipeline {
                 swept.left += usize::from(matches!(concluded, Conclusion::Open(_)));
             }
             swept.resumed += due.tickets.len();
-            swept.left += self.resume(&**target, due.tickets, time).await?;
+            swept.left += self.resume(&**target, due.tickets, time).await;
             swept.released += due.removals.len();
             swept.left += self.release(due.removals, time).await;
         }
         Ok(swept)
     }
 
-    /// Finishes abandoned writes. One that the target refuses is set aside as the row it was, because
-    /// its event is not at hand.
-    async fn resume(
-        &self,
-        target: &dyn Target,
-        tickets: Vec<crate::ledger::Ticket>,
-        time: Time,
-    ) -> Result<usize, Fault> {
+    /// Finishes abandoned writes. One that the target refuses is taken back and no more: its event was
+    /// never acknowledged, so it comes again, or stands in quarantine already.
+    async fn resume(&self, target: &dyn Target, tickets: Vec<Ticket>, time: Time) -> usize {
         let writes: Vec<_> = tickets.iter().map(write_of).collect();
         let answers = target.write(&writes, time.deadline).await;
-        let (mut settlements, mut refusals, mut left) = (Vec::new(), Vec::new(), 0);
+        let (mut settlements, mut left) = (Vec::new(), 0);
         for (ticket, answer) in tickets.into_iter().zip(answers) {
             match answer {
                 Answer::Written { target_id } => {
                     settlements.push(Settlement { ticket, landing: Landing::Landed { target_id } });
                 }
-                Answer::Not(fault) if fault.act() == crate::fault::Act::Poison => {
-                    let member = member(ticket.row());
-                    refusals.push(super::flow::refusal(ticket.row(), &member, &fault));
+                Answer::Not(fault) if fault.act() == Act::Poison => {
                     settlements.push(Settlement { ticket, landing: Landing::Never });
                 }
                 Answer::Not(_) | Answer::Unknown(_) => left += 1,
             }
         }
-        self.poison.keep(&refusals).await?;
         for conclusion in self.ledger.settle(settlements).await {
             let concluded = self.asserted(target, conclusion, time).await;
             left += usize::from(matches!(concluded, Conclusion::Open(_)));
         }
-        Ok(left)
+        left
     }
 
     /// Carries out held removals through the ordinary path.

@@ -21,8 +21,8 @@ pub use self::record::{Filter, Id, Record, Status};
 use crate::change::Correlation;
 use crate::clock::SharedClock;
 use crate::delivery::Event;
-use crate::fault::Fault;
-use crate::store::{self, Etag, Operation, Queue, Table};
+use crate::fault::{Fault, Kind};
+use crate::store::{Etag, Operation, Queue, Table};
 
 /// An event that is set aside, or that part of it which one map could not use.
 #[derive(Clone, Debug)]
@@ -83,13 +83,30 @@ impl Poison {
         for (partition, refusals) in partitions {
             let refusals: Vec<_> = refusals.into_iter().collect();
             for chunk in refusals.chunks(100) {
-                self.keep_some(&partition, chunk, &path).await?;
+                self.keep_chunk(&partition, chunk, &path).await?;
             }
         }
         Ok(())
     }
 
-    async fn keep_some(
+    /// Keeps refusals of one map. Another instance may be keeping some of them just now, and then
+    /// nothing of this one's transaction is kept: it looks again.
+    async fn keep_chunk(
+        &self,
+        partition: &str,
+        refusals: &[(String, &Refusal)],
+        path: &str,
+    ) -> Result<(), Fault> {
+        for _ in 1..ROUNDS {
+            match self.keep_once(partition, refusals, path).await {
+                Err(fault) if fault.kind == Kind::Conflict => {}
+                kept => return kept,
+            }
+        }
+        self.keep_once(partition, refusals, path).await
+    }
+
+    async fn keep_once(
         &self,
         partition: &str,
         refusals: &[(String, &Refusal)],
@@ -119,11 +136,7 @@ impl Poison {
         }
         let puts = messages.iter().map(|message| self.queue.put(message, Duration::ZERO));
         try_join_all(puts).await.map_err(|error| error.fault(PLACE))?;
-        match self.table.transact(partition, operations).await {
-            // Another instance keeps the same events just now: its records say the same.
-            Ok(_) | Err(store::Error::Conflict { .. }) => Ok(()),
-            Err(error) => Err(error.fault(PLACE)),
-        }
+        self.table.transact(partition, operations).await.map(drop).map_err(|e| e.fault(PLACE))
     }
 
     /// Reads one record.
@@ -195,3 +208,5 @@ impl Poison {
 
 /// The name of this part of storage in messages.
 const PLACE: &str = "poison store";
+/// How often refusals are kept again because somebody else was faster.
+const ROUNDS: u32 = 5;

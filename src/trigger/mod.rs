@@ -7,7 +7,9 @@
 mod answer;
 mod bodies;
 mod envelope;
+mod functions;
 mod metadata;
+mod meter;
 mod server;
 
 use std::any::Any;
@@ -32,6 +34,8 @@ use tracing::{Instrument, Span, error, field, info, info_span, warn};
 
 pub use self::answer::Answer;
 pub use self::envelope::{Envelope, Queued, Timer};
+pub use self::functions::{Events, Sweep, Work, Works};
+pub use self::meter::Meter;
 pub use self::server::{bind, listen, serve};
 
 use crate::delivery::Delivery;
@@ -43,7 +47,8 @@ pub struct Config {
     /// The longest body of a call, in bytes. The host itself sets no limit, and a hundred events of
     /// one megabyte, quoted twice, pass a hundred.
     pub body_limit: usize,
-    /// How long a handler has, as in `9m`. Must be below the host's `functionTimeout`, for that one
+    /// How long a handler has, as in `100s`: what cannot be done by then is brought again by the host or
+    /// deferred. Must be below the host's `functionTimeout`, for that one
     /// kills the process and with it every other call.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     #[schemars(with = "String")]
@@ -58,7 +63,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             body_limit: 128 * 1024 * 1024,
-            answer_within: Duration::from_mins(9),
+            answer_within: Duration::from_secs(100),
             grace: Duration::from_secs(30),
         }
     }

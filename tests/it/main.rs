@@ -2,5 +2,7 @@
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "tests start and find their neighbours themselves")]
 
+mod clients;
 mod contract;
+mod language;
 mod support;

@@ -1,16 +1,26 @@
 //! What must be so when everything is at rest, computed from what was said and from nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use concord::decode::Decoder;
-use concord::mapping::Maps;
+use concord::mapping::{Defaults, Maps, Surroundings};
 
 use crate::world::{Said, What, World};
 
 /// The maps and decoders that every instance starts with.
 pub(crate) fn maps() -> (Arc<Maps>, BTreeMap<Arc<str>, Decoder>) {
-    unimplemented!()
+    let around = Surroundings {
+        defaults: &Defaults::default(),
+        systems: &["mdm".to_owned(), "sales".to_owned()],
+        targets: &["sales".to_owned()],
+        setting: &|_| None,
+    };
+    let maps = Maps::load(Path::new("tests/fixtures/simulate"), &around);
+    let config = serde_json::from_value(serde_json::json!({ "kind": "cluedin" })).unwrap();
+    let decoder = Decoder::new(&config).unwrap();
+    (Arc::new(maps.unwrap_or_else(|wrong| panic!("{wrong:#?}"))), [("mdm".into(), decoder)].into())
 }
 
 /// Compares the whole final state with what was said.
@@ -41,7 +51,8 @@ pub(crate) fn check(world: &World) -> Result<(), String> {
         return Err(format!("{} records of poison for {} bad events", records.len(), bodies.len()));
     }
     for ((partition, row), entity) in world.ledger.all() {
-        let open = ["intent", "loose", "held"].iter().find(|part| entity.properties.contains_key(**part));
+        let open =
+            ["intent", "loose", "held"].iter().find(|part| entity.properties.contains_key(**part));
         if let Some(part) = open {
             return Err(format!("{partition} {row} is left with {part}: {:?}", entity.properties));
         }

@@ -12,12 +12,10 @@ use concord::store::Queue as _;
 use futures::future::{join, join_all};
 
 use crate::target::LONGEST;
-use crate::world::World;
+use crate::world::{Mutant, World};
 
 /// How long a call may take.
 const WITHIN: Duration = Duration::from_secs(20);
-/// Attempts before the last one.
-const RETRIES: u32 = 3;
 
 impl World {
     /// Delivers everything that was said, some of it twice, in some order, over some partitions.
@@ -90,7 +88,7 @@ impl World {
     async fn batch(&self, events: &[Event]) {
         let mut count = 0;
         loop {
-            let attempt = Attempt { count, last: count >= RETRIES };
+            let attempt = Attempt { count, last: count >= self.retries };
             let delivery = Delivery {
                 system: "mdm".into(),
                 function: "events".into(),
@@ -103,7 +101,8 @@ impl World {
             let ran = self.alive(async |instance| instance.run(&delivery).await).await;
             match ran.map(|report| report.verdict) {
                 Some(Verdict::Acknowledge) => return,
-                Some(Verdict::Redeliver(_)) => count = (count + 1).min(RETRIES),
+                Some(Verdict::Redeliver(_)) if self.dice.is(Mutant::NeverRedeliver) => return,
+                Some(Verdict::Redeliver(_)) => count = (count + 1).min(self.retries),
                 None => count = 0,
             }
             tokio::time::sleep(self.dice.latency(4_000)).await;
@@ -114,6 +113,9 @@ impl World {
     pub(crate) async fn work_once(&self) {
         let taken = self.work.take(4, Duration::from_secs(60)).await.unwrap();
         for message in taken {
+            if self.dice.is(Mutant::ForgetDeferred) {
+                self.work.remove(&message).await.unwrap();
+            }
             let asked = Asked {
                 function: "work".into(),
                 invocation: "simulated".into(),
@@ -130,6 +132,9 @@ impl World {
     }
 
     pub(crate) async fn sweep_once(&self) -> Option<Swept> {
+        if self.dice.is(Mutant::NeverSweep) {
+            return Some(Swept::default());
+        }
         self.alive(async |instance| instance.sweep(WITHIN).await).await.and_then(Result::ok)
     }
 

@@ -16,7 +16,7 @@ mod world;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use world::{Tally, World};
+use world::{Mutant, Tally, World};
 
 fn number(name: &str) -> Option<u64> {
     #[allow(clippy::disallowed_methods, reason = "a test is told its seeds by the environment")]
@@ -24,16 +24,16 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Runs one seed in a runtime of its own and says what it came to.
-fn run(seed: u64) -> Result<Tally, String> {
+fn run(seed: u64, mutant: Option<Mutant>) -> Result<Tally, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.unwrap().block_on(async { World::new(seed).run().await })
+    runtime.unwrap().block_on(async { World::new(seed, mutant).run().await })
 }
 
 #[test]
 fn whatever_happens_the_target_ends_at_the_newest_accepted_versions() {
     if let Some(seed) = number("SEED") {
-        println!("{:#?}", run(seed).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}")));
+        println!("{:#?}", run(seed, None).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}")));
         return;
     }
     let seeds = number("SEEDS").unwrap_or(300);
@@ -47,7 +47,7 @@ fn whatever_happens_the_target_ends_at_the_newest_accepted_versions() {
                     if seed >= seeds {
                         return;
                     }
-                    match run(seed) {
+                    match run(seed, None) {
                         Ok(one) => tally.lock().unwrap().add(&one),
                         Err(wrong) => panic!("seed {seed}: {wrong}"),
                     }
@@ -63,5 +63,22 @@ fn whatever_happens_the_target_ends_at_the_newest_accepted_versions() {
 
 #[test]
 fn one_seed_replays_exactly() {
-    assert_eq!(format!("{:?}", run(7)), format!("{:?}", run(7)));
+    for seed in 0..20 {
+        assert_eq!(run(seed, None), run(seed, None), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_mutant_is_caught() {
+    let mut survived = Vec::new();
+    for mutant in Mutant::ALL {
+        let wrong = (0..4_000).find_map(|seed| Some((seed, run(seed, Some(*mutant)).err()?)));
+        match wrong {
+            Some((seed, wrong)) => {
+                println!("{mutant:?} is caught by seed {seed}: {}", wrong.lines().next().unwrap());
+            }
+            None => survived.push(mutant),
+        }
+    }
+    assert!(survived.is_empty(), "these breakages were not noticed: {survived:?}");
 }

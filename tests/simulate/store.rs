@@ -10,7 +10,7 @@ use concord::clock::{self, SharedClock};
 use concord::store::{Entity, Error, Etag, Message, Operation, Page, Queue, Stored, Table};
 use jiff::Timestamp;
 
-use crate::world::Dice;
+use crate::world::{Dice, Mutant};
 
 /// A table whose answers come late or not at all.
 #[derive(Debug)]
@@ -64,18 +64,23 @@ impl SimTable {
                 }
                 Operation::Put(_) | Operation::Discard(_) => true,
             };
-            if !holds {
+            if !holds && !self.dice.is(Mutant::IgnoreConditions) {
                 return Err(Error::Conflict { index });
             }
         }
         let mut etags = Vec::new();
         for operation in operations {
+            let operation = self.mutated(operation);
+            self.dice.say(|| format!("store {partition}: {operation:?}"));
             let etag = self.etag();
             etags.push(Etag(etag.to_string()));
             match operation {
                 Operation::Insert(entity)
                 | Operation::Replace(entity, _)
                 | Operation::Put(entity) => {
+                    if self.dice.is(Mutant::ForgetIndex) && entity.row.starts_with('~') {
+                        continue;
+                    }
                     rows.insert(at(&entity.row), (entity, etag));
                 }
                 Operation::Delete(row, _) | Operation::Discard(row) => {
@@ -84,6 +89,20 @@ impl SimTable {
             }
         }
         Ok(etags)
+    }
+}
+
+impl SimTable {
+    fn mutated(&self, mut operation: Operation) -> Operation {
+        let forgotten = match self.dice.mutant {
+            Some(Mutant::ForgetLoose) => "loose",
+            Some(Mutant::ForgetIntents) => "intent",
+            _ => return operation,
+        };
+        if let Operation::Insert(entity) | Operation::Replace(entity, _) = &mut operation {
+            entity.properties.remove(forgotten);
+        }
+        operation
     }
 }
 
@@ -104,7 +123,10 @@ impl Table for SimTable {
     ) -> Result<Vec<Option<Stored>>, Error> {
         let found = || {
             let all = self.rows.lock().unwrap();
-            Ok(rows.iter().map(|row| all.get(&(partition.into(), row.clone())).map(stored)).collect())
+            Ok(rows
+                .iter()
+                .map(|row| all.get(&(partition.into(), row.clone())).map(stored))
+                .collect())
         };
         self.answer(found).await
     }
@@ -130,7 +152,8 @@ impl Table for SimTable {
     ) -> Result<Page, Error> {
         let page = || {
             let all = self.rows.lock().unwrap();
-            let range = (partition.to_owned(), from.to_owned())..(partition.to_owned(), to.to_owned());
+            let range =
+                (partition.to_owned(), from.to_owned())..(partition.to_owned(), to.to_owned());
             let mut rows = all.range(range).map(|(_, row)| stored(row));
             let found: Vec<Stored> = rows.by_ref().take(limit).collect();
             Ok(Page { rows: found, next: rows.next().map(|stored| stored.entity.row) })

@@ -13,7 +13,7 @@ use concord::system::{Answer, Fetched, Limits, TableSchema, Target, Write};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::world::{Dice, REFUSED};
+use crate::world::{Dice, Mutant, REFUSED};
 
 /// The longest that a write may still land after its deadline.
 pub(crate) const LONGEST: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ impl SimTarget {
     /// The rows as they stand, with everything landed whose time has come.
     pub(crate) fn names(&self) -> BTreeMap<String, String> {
         let mut rows = self.rows.lock().unwrap();
-        rows.land(self.clock.now());
+        rows.land(self.clock.now(), &self.dice);
         rows.names.clone()
     }
 
@@ -54,7 +54,7 @@ impl SimTarget {
     fn land(&self, writes: &[Write]) -> Vec<Answer> {
         let now = self.clock.now();
         let mut rows = self.rows.lock().unwrap();
-        rows.land(now);
+        rows.land(now, &self.dice);
         let lost = self.dice.fault("target answer lost", 2.0);
         let answers = writes.iter().map(|write| {
             if is_refused(&write.row) {
@@ -66,9 +66,15 @@ impl SimTarget {
                 if self.dice.chance.below(3) > 0 {
                     rows.late.push((lands, (*write.row).clone()));
                 }
-                return Answer::Unknown(Fault::new(Kind::Timeout, "simulated"));
+                return match self.dice.mutant {
+                    Some(Mutant::TrustLostWrites) => Answer::Written { target_id: None },
+                    Some(Mutant::DenyLostWrites) => {
+                        Answer::Not(Fault::new(Kind::Throttled, "simulated"))
+                    }
+                    _ => Answer::Unknown(Fault::new(Kind::Timeout, "simulated")),
+                };
             }
-            rows.put(&write.row);
+            rows.put(&write.row, &self.dice);
             Answer::Written { target_id: None }
         });
         answers.collect()
@@ -76,16 +82,17 @@ impl SimTarget {
 }
 
 impl Rows {
-    fn land(&mut self, now: Timestamp) {
+    fn land(&mut self, now: Timestamp, dice: &Dice) {
         self.late.sort_by_key(|(at, _)| *at);
         let due = self.late.partition_point(|(at, _)| *at <= now);
         for (_, row) in self.late.drain(..due).collect::<Vec<_>>() {
-            self.put(&row);
+            self.put(&row, dice);
         }
     }
 
-    fn put(&mut self, row: &Row) {
+    fn put(&mut self, row: &Row, dice: &Dice) {
         let key = row.key.to_string();
+        dice.say(|| format!("target {key}: {:?} of {}", row.action, row.order.emitted));
         match &row.action {
             Action::Upsert(_) => {
                 let name = row.column("name").map(Value::to_string).unwrap_or_default();
@@ -105,7 +112,8 @@ fn is_refused(row: &Row) -> bool {
 #[async_trait]
 impl Target for SimTarget {
     fn limits(&self) -> Limits {
-        Limits { longest: LONGEST }
+        let short = self.dice.is(Mutant::ShortLeases);
+        Limits { longest: if short { Duration::ZERO } else { LONGEST } }
     }
 
     async fn ready(&self) -> Result<(), Fault> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use concord::chance::Chance;
-use concord::clock::{Clock as _, RuntimeClock, SharedClock};
+use concord::clock::{RuntimeClock, SharedClock};
 use concord::deferral::Deferral;
 use concord::ledger::{self, Ledger};
 use concord::pipeline::Pipeline;
@@ -32,12 +32,26 @@ pub(crate) struct Dice {
     /// Parts in a thousand that a fault's own share is scaled by: some runs are calm, some are not.
     weather: AtomicU64,
     faults: Mutex<BTreeMap<&'static str, u64>>,
+    pub(crate) mutant: Option<Mutant>,
+    since: tokio::time::Instant,
 }
 
 impl Dice {
     /// A span below `most` milliseconds.
     pub(crate) fn latency(&self, most: u64) -> Duration {
         Duration::from_millis(self.chance.below(most) + 1)
+    }
+
+    /// Whether this breakage is on.
+    pub(crate) fn is(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// Tells a step of a run that is replayed by its seed.
+    pub(crate) fn say(&self, step: impl FnOnce() -> String) {
+        if crate::number("SEED").is_some() {
+            println!("{:>8.3} {}", self.since.elapsed().as_secs_f64(), step());
+        }
     }
 
     /// Whether this fault happens now; `percent` in normal weather.
@@ -50,10 +64,51 @@ impl Dice {
         let share = (percent * 10.0) as u64 * weather;
         let happens = self.chance.below(1_000_000) < share;
         if happens {
+            self.say(|| format!("fault: {name}"));
             *self.faults.lock().unwrap().entry(name).or_default() += 1;
         }
         happens
     }
+}
+
+/// A deliberate breakage, made at a seam: what a wrong ledger, store, target or host would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    /// Transactions ignore their conditions.
+    IgnoreConditions,
+    /// Overtaken claims are forgotten.
+    ForgetLoose,
+    /// Intents are not written: rows are written without a claim.
+    ForgetIntents,
+    /// Index rows are not written: the sweep finds nothing.
+    ForgetIndex,
+    /// Nothing is swept.
+    NeverSweep,
+    /// A write whose answer was lost counts as done.
+    TrustLostWrites,
+    /// A write whose answer was lost counts as not done.
+    DenyLostWrites,
+    /// Leases end before their writes can land.
+    ShortLeases,
+    /// The host moves on whatever it is told.
+    NeverRedeliver,
+    /// Deferred messages are removed before they are done.
+    ForgetDeferred,
+}
+
+impl Mutant {
+    pub(crate) const ALL: &[Self] = &[
+        Self::IgnoreConditions,
+        Self::ForgetLoose,
+        Self::ForgetIntents,
+        Self::ForgetIndex,
+        Self::NeverSweep,
+        Self::TrustLostWrites,
+        Self::DenyLostWrites,
+        Self::ShortLeases,
+        Self::NeverRedeliver,
+        Self::ForgetDeferred,
+    ];
 }
 
 /// What is said about one key, in the order it was said.
@@ -76,7 +131,6 @@ pub(crate) enum What {
 }
 
 pub(crate) struct World {
-    pub(crate) seed: u64,
     pub(crate) dice: Arc<Dice>,
     pub(crate) clock: SharedClock,
     pub(crate) ledger: Arc<SimTable>,
@@ -87,12 +141,14 @@ pub(crate) struct World {
     pub(crate) target: Arc<SimTarget>,
     pub(crate) instances: RefCell<Vec<Arc<Pipeline>>>,
     pub(crate) said: Vec<Said>,
+    /// Attempts before the last one; none stands for a trigger without a retry policy.
+    pub(crate) retries: u32,
     pub(crate) crashes: Cell<u64>,
     pub(crate) events: Cell<u64>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, mutant: Option<Mutant>) -> Self {
         let chance = Chance::seeded(seed);
         let weather = [0, 200, 1_000, 4_000][usize::try_from(chance.below(4)).unwrap()];
         let dice = Arc::new(Dice {
@@ -100,12 +156,13 @@ impl World {
             faulty: AtomicBool::new(true),
             weather: AtomicU64::new(weather),
             faults: Mutex::default(),
+            mutant,
+            since: tokio::time::Instant::now(),
         });
         let start = Timestamp::from_second(1_700_000_000).unwrap();
         let clock: SharedClock = Arc::new(RuntimeClock::starting_at(start));
         let said = everything_said(&dice.chance);
         let world = Self {
-            seed,
             ledger: SimTable::new(Arc::clone(&dice)),
             poison: SimTable::new(Arc::clone(&dice)),
             work: SimQueue::new(Arc::clone(&dice), Arc::clone(&clock)),
@@ -114,6 +171,7 @@ impl World {
             target: SimTarget::new(Arc::clone(&dice), Arc::clone(&clock)),
             instances: RefCell::default(),
             said,
+            retries: u32::try_from(dice.chance.below(4)).unwrap(),
             crashes: Cell::default(),
             events: Cell::default(),
             dice,
@@ -130,10 +188,8 @@ impl World {
     pub(crate) fn instance(&self) -> Arc<Pipeline> {
         let clock = || Arc::clone(&self.clock);
         let (maps, decoders) = crate::check::maps();
-        let targets = BTreeMap::from([(
-            "sales".to_owned(),
-            Arc::clone(&self.target) as Arc<dyn Target>,
-        )]);
+        let targets =
+            BTreeMap::from([("sales".to_owned(), Arc::clone(&self.target) as Arc<dyn Target>)]);
         let config = ledger::Config { buckets: 2, cache: 6 };
         let storage = (Arc::clone(&self.ledger) as _, Arc::clone(&self.blobs) as _);
         Arc::new(Pipeline {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,55 @@ pub struct Environment {
     pub choices: IndexMap<String, Vec<OptionValue>>,
     /// The last row version handed out; one counter for the whole environment.
     pub version: i64,
+    /// Relationships between two tables with rows on both sides, in the order they were defined.
+    pub many_to_many: Vec<ManyToMany>,
+    /// Raised by every change of a definition.
+    pub metadata_version: i64,
+    /// Whether callers lack the permissions for secured columns: these read as null and refuse writes.
+    pub column_security: bool,
+}
+
+impl Environment {
+    /// The table with this entity set name, case-sensitive.
+    pub fn by_set(&self, set: &str) -> Option<&Table> {
+        self.tables.values().find(|table| table.definition.entity_set == set)
+    }
+
+    /// The choices of a column: its own, or those of its global choice.
+    pub fn options<'a>(&'a self, column: &'a ColumnDefinition) -> &'a [OptionValue] {
+        let global = column.global_choice.as_ref().and_then(|name| self.choices.get(name));
+        global.map_or(column.options.as_slice(), Vec::as_slice)
+    }
+}
+
+/// A relationship of many rows with many rows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManyToMany {
+    /// `acme_customer_hotel`
+    pub schema_name: String,
+    /// The table that holds the pairs, by logical name.
+    pub intersect: String,
+    /// One side.
+    pub first: Side,
+    /// The other side; may be of the same table.
+    pub second: Side,
+    /// Stable id of the definition.
+    #[serde(default = "Uuid::new_v4")]
+    pub metadata_id: Uuid,
+    /// The associated rows: first id, second id.
+    #[serde(skip)]
+    pub pairs: IndexSet<(Uuid, Uuid)>,
+}
+
+/// One side of a many-to-many relationship.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Side {
+    /// The logical name of its table.
+    pub table: String,
+    /// The collection-valued navigation property that leads from this table to the other one.
+    pub navigation: String,
 }
 
 /// A table: its definition and its rows.
@@ -27,10 +76,17 @@ pub struct Environment {
 pub struct Table {
     /// What it is.
     pub definition: Definition,
-    /// Its rows by primary id, in the order they were created.
+    /// Its rows by primary id, in the order they were created until one is deleted.
     pub rows: IndexMap<Uuid, Record>,
     /// Deleted rows with the version of their deletion, for change tracking.
     pub deleted: Vec<(i64, Uuid)>,
+}
+
+impl Table {
+    /// A table without rows.
+    pub fn new(definition: Definition) -> Self {
+        Self { definition, rows: IndexMap::new(), deleted: Vec::new() }
+    }
 }
 
 /// What a table is. The schema file holds a list of these.
@@ -74,6 +130,22 @@ pub struct Definition {
     pub metadata_id: Uuid,
 }
 
+impl Definition {
+    /// The column with this logical name.
+    pub fn column(&self, logical_name: &str) -> Option<&ColumnDefinition> {
+        self.columns.iter().find(|column| column.logical_name == logical_name)
+    }
+
+    /// The lookup column behind a single-valued navigation property (case-sensitive), and the target
+    /// it stands for.
+    pub fn navigation(&self, name: &str) -> Option<(&ColumnDefinition, &LookupTarget)> {
+        self.columns.iter().find_map(|column| {
+            let target = column.targets.iter().find(|target| target.navigation == name)?;
+            Some((column, target))
+        })
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -100,6 +172,9 @@ pub struct ColumnDefinition {
     /// `Address1_Country`; made from the logical name when absent.
     #[serde(default)]
     pub schema_name: String,
+    /// Shown to people; the schema name when absent.
+    #[serde(default)]
+    pub display_name: String,
     /// Its type.
     pub kind: Kind,
     /// Longest text, in characters.
@@ -138,6 +213,30 @@ pub struct ColumnDefinition {
     /// Stable id of the definition.
     #[serde(default = "Uuid::new_v4")]
     pub metadata_id: Uuid,
+}
+
+impl ColumnDefinition {
+    /// A column of a kind, with nothing else said of it.
+    pub fn of(logical_name: &str, kind: Kind) -> Self {
+        Self {
+            logical_name: logical_name.to_owned(),
+            schema_name: logical_name.to_owned(),
+            display_name: logical_name.to_owned(),
+            kind,
+            max_length: None,
+            precision: None,
+            min: None,
+            max: None,
+            options: Vec::new(),
+            global_choice: None,
+            targets: Vec::new(),
+            required: Required::None,
+            read_only: false,
+            secured: false,
+            behavior: None,
+            metadata_id: Uuid::new_v4(),
+        }
+    }
 }
 
 /// Whether a column must be filled.
@@ -216,6 +315,18 @@ pub enum Kind {
     Owner,
     Image,
     File,
+}
+
+impl Kind {
+    /// Whether cells of this kind refer to a row: such a column reads as `_name_value`.
+    pub fn is_lookup(self) -> bool {
+        matches!(self, Self::Lookup | Self::Customer | Self::Owner)
+    }
+
+    /// Whether cells of this kind are numbers with a label.
+    pub fn is_choice(self) -> bool {
+        matches!(self, Self::Picklist | Self::State | Self::Status | Self::MultiSelectPicklist)
+    }
 }
 
 /// An alternate key.

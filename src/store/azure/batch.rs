@@ -3,6 +3,8 @@
 //!
 //! Out of an answer comes one [`Part`] per operation, or the single part of the one that failed.
 
+use std::iter;
+
 use bytes::Bytes;
 use reqwest::{StatusCode, Url};
 use serde_json::{Map, Value};
@@ -45,47 +47,41 @@ impl Envelope<'_> {
     /// The body of the request.
     pub(super) fn encode(&self, steps: &[Step<'_>]) -> Bytes {
         let boundary = self.boundary;
-        let mut text = format!(
+        let start = format!(
             "--batch_{boundary}\r\n\
              Content-Type: multipart/mixed; boundary=changeset_{boundary}\r\n\r\n"
         );
-        for step in steps {
-            text.push_str(&format!(
-                "--changeset_{boundary}\r\n\
-                 Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
-            ));
-            self.encode_step(step, &mut text);
-        }
-        text.push_str(&format!("--changeset_{boundary}--\r\n--batch_{boundary}--\r\n"));
-        text.into()
+        let steps = steps.iter().map(|step| {
+            format!(
+                "--changeset_{boundary}\r\nContent-Type: application/http\r\n\
+                 Content-Transfer-Encoding: binary\r\n\r\n{}",
+                self.encode_step(step)
+            )
+        });
+        let end = format!("--changeset_{boundary}--\r\n--batch_{boundary}--\r\n");
+        iter::once(start).chain(steps).chain([end]).collect::<String>().into()
     }
 
-    fn encode_step(&self, step: &Step<'_>, text: &mut String) {
+    fn encode_step(&self, step: &Step<'_>) -> String {
         let Step { operation, row } = step;
-        let (start, condition, body) = match operation {
-            Operation::Insert(entity) => {
-                (format!("POST {}", self.table), None, Some(self.json(entity)))
-            }
-            Operation::Put(entity) => (format!("PUT {row}"), None, Some(self.json(entity))),
+        let (start, condition, entity) = match operation {
+            Operation::Insert(entity) => (format!("POST {}", self.table), None, Some(entity)),
+            Operation::Put(entity) => (format!("PUT {row}"), None, Some(entity)),
             Operation::Replace(entity, etag) => {
-                (format!("PUT {row}"), Some(etag.0.as_str()), Some(self.json(entity)))
+                (format!("PUT {row}"), Some(etag.0.as_str()), Some(entity))
             }
             Operation::Delete(_, etag) => (format!("DELETE {row}"), Some(etag.0.as_str()), None),
             Operation::Discard(_) => (format!("DELETE {row}"), Some("*"), None),
         };
-        text.push_str(&format!(
+        let condition = condition.map(|etag| format!("If-Match: {etag}\r\n")).unwrap_or_default();
+        let body = match entity {
+            Some(entity) => format!("Content-Type: application/json\r\n\r\n{}", self.json(entity)),
+            None => "\r\n".to_owned(),
+        };
+        format!(
             "{start} HTTP/1.1\r\nAccept: application/json;odata=minimalmetadata\r\n\
-             DataServiceVersion: 3.0\r\nPrefer: return-no-content\r\n"
-        ));
-        if let Some(condition) = condition {
-            text.push_str(&format!("If-Match: {condition}\r\n"));
-        }
-        match body {
-            Some(body) => {
-                text.push_str(&format!("Content-Type: application/json\r\n\r\n{body}\r\n"))
-            }
-            None => text.push_str("\r\n\r\n"),
-        }
+             DataServiceVersion: 3.0\r\nPrefer: return-no-content\r\n{condition}{body}\r\n"
+        )
     }
 
     fn json(&self, entity: &Entity) -> String {

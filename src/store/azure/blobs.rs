@@ -1,12 +1,12 @@
 //! The container of blobs, through `object_store`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use object_store::azure::{AzureCredential, MicrosoftAzureBuilder};
 use object_store::{ClientOptions, CredentialProvider, ObjectStore, RetryConfig};
 use secrecy::ExposeSecret;
-use std::time::Duration;
 
 use super::client::{Access, CONNECT_TIMEOUT, TIMEOUT};
 use crate::identity::Tokens;

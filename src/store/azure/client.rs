@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use jiff::fmt::rfc2822::DateTimePrinter;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -79,8 +79,8 @@ impl Request {
         Self { call, method, path, query, headers, body: Bytes::new() }
     }
 
-    pub(super) fn query(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.query.push((name, value.to_string()));
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
         self
     }
 
@@ -134,7 +134,7 @@ impl Client {
             .timeout(TIMEOUT)
             .redirect(Policy::none())
             .build()
-            .map_err(|error| Error::Invalid { reason: lost(error) })?;
+            .map_err(|error| Error::Invalid { reason: lost(&error) })?;
         let (account, service) = (Arc::new(account.clone()), Service::Tables);
         Ok(Self { http, account, access, service, clock, chance, counters })
     }
@@ -164,7 +164,8 @@ impl Client {
             Service::Blobs => &self.account.blobs,
         };
         let text = format!("{}/{path}", base.as_str().trim_end_matches('/'));
-        Url::parse(&text).map_err(|_| Error::Invalid { reason: format!("`{path}` is no path") })
+        Url::parse(&text)
+            .map_err(|_| Error::Invalid { reason: "a name or key makes no address".into() })
     }
 
     /// Sends a request that changes nothing, or may be repeated; tries again a few times when the
@@ -200,7 +201,7 @@ impl Client {
         let started = Instant::now();
         let answer = match prepared.send().await {
             Ok(response) => receive(response, started).await,
-            Err(error) => Err(unavailable(lost(error))),
+            Err(error) => Err(unavailable(lost(&error))),
         }?;
         self.judged(answer)
     }
@@ -232,11 +233,14 @@ impl Client {
         headers.insert("x-ms-date", date);
         headers.insert("x-ms-version", API_VERSION.to_owned());
         let authorization = self.authorization(request, &url, &headers).await?;
+        let mut authorization = HeaderValue::try_from(authorization)
+            .map_err(|_| Error::Unauthorised { reason: "the token is no header value".into() })?;
+        authorization.set_sensitive(true);
         let mut builder = self.http.request(request.method.clone(), url).body(request.body.clone());
         for (name, value) in headers {
             builder = builder.header(name, value);
         }
-        Ok(builder.header("authorization", authorization))
+        Ok(builder.header(AUTHORIZATION, authorization))
     }
 
     async fn authorization(
@@ -249,7 +253,7 @@ impl Client {
         let date = headers.get("x-ms-date").map_or("", String::as_str);
         let signed = match (&self.access, self.service) {
             (Access::Identity(tokens), _) => {
-                let token = tokens.bearer().await.map_err(refusal::token)?;
+                let token = tokens.bearer().await.map_err(|error| refusal::token(&error))?;
                 return Ok(format!("Bearer {}", token.expose_secret()));
             }
             (Access::Key(key), Service::Tables) => sign::table(account, key, date, url),
@@ -266,7 +270,7 @@ impl Client {
 async fn receive(mut response: reqwest::Response, started: Instant) -> Result<Answer, Error> {
     let (status, headers) = (response.status(), response.headers().clone());
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(lost(error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(lost(&error)))? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(unavailable("the answer is longer than 64 MiB".to_owned()));
         }
@@ -285,7 +289,7 @@ fn unavailable(reason: String) -> Error {
 }
 
 /// What happened to an exchange, without its address.
-fn lost(error: reqwest::Error) -> String {
+fn lost(error: &reqwest::Error) -> String {
     let what = if error.is_timeout() {
         "no answer in time"
     } else if error.is_connect() {
@@ -293,7 +297,7 @@ fn lost(error: reqwest::Error) -> String {
     } else {
         "the connection was cut"
     };
-    let mut cause: &dyn std::error::Error = &error;
+    let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }

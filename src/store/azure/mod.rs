@@ -40,7 +40,7 @@ pub(super) async fn open(
         Some(key) => Access::Key(key.clone()),
         None => Access::Identity(Arc::new(
             Tokens::new(&config.credential, STORAGE_SCOPE, clock.clone())
-                .map_err(refusal::token)?,
+                .map_err(|error| refusal::token(&error))?,
         )),
     };
     let base = Client::new(account, access, clock, chance, counters.clone())?;

@@ -19,7 +19,7 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<(), Error> {
             .header("accept", "application/json;odata=nometadata")
             .header("dataserviceversion", "3.0")
     };
-    let look = json(request(Method::GET, format!("{}()", encode(name)))).query("$top", 1);
+    let look = json(request(Method::GET, format!("{}()", encode(name)))).query("$top", "1");
     let create = json(request(Method::POST, "Tables".to_owned()))
         .header("prefer", "return-no-content")
         .body("application/json", serde_json::json!({ "TableName": name }).to_string());

@@ -52,8 +52,8 @@ impl Queue for AzureQueue {
         let xml = format!("<QueueMessage><MessageText>{text}</MessageText></QueueMessage>");
         let request = self
             .request(Call::Put, Method::POST, "/messages")
-            .query("messagettl", -1)
-            .query("visibilitytimeout", whole_seconds(delay))
+            .query("messagettl", "-1")
+            .query("visibilitytimeout", whole_seconds(delay).to_string())
             .body("application/xml", xml);
         self.done(&request).await
     }
@@ -61,8 +61,8 @@ impl Queue for AzureQueue {
     async fn take(&self, most: usize, hidden: Duration) -> Result<Vec<Message>, Error> {
         let request = self
             .request(Call::Take, Method::GET, "/messages")
-            .query("numofmessages", most.clamp(1, 32))
-            .query("visibilitytimeout", whole_seconds(hidden).max(1));
+            .query("numofmessages", most.clamp(1, 32).to_string())
+            .query("visibilitytimeout", whole_seconds(hidden).max(1).to_string());
         let answer = self.client.send(&request).await?;
         if let Some(refusal) = answer.refusal() {
             return Err(refusal.error(0));
@@ -75,8 +75,9 @@ impl Queue for AzureQueue {
 
     async fn remove(&self, message: &Message) -> Result<(), Error> {
         let path = format!("/messages/{}", encode(&message.id));
-        let request =
-            self.request(Call::Remove, Method::DELETE, &path).query("popreceipt", &message.receipt);
+        let request = self
+            .request(Call::Remove, Method::DELETE, &path)
+            .query("popreceipt", message.receipt.as_str());
         let answer = self.client.read(&request).await?;
         match answer.refusal() {
             Some(refusal)

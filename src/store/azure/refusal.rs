@@ -2,12 +2,17 @@
 //!
 //! In: a status and a body in JSON (tables) or XML (queues, blobs, and tables that refuse a key).
 
+use std::fmt;
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde::Deserialize;
-use std::time::Duration;
 
 use crate::identity;
 use crate::store::Error;
+
+/// As much of the service's text as an error repeats.
+const LONGEST_TEXT: usize = 200;
 
 /// A refusal as the service put it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +91,10 @@ impl Refusal {
                 Some(index) => Error::Conflict { index },
                 None => self.unavailable(None),
             },
-            Meaning::Condition | Meaning::Defect => Error::Invalid { reason: self.to_string() },
+            Meaning::Condition | Meaning::Defect => {
+                let text: String = self.message.chars().take(LONGEST_TEXT).collect();
+                Error::Invalid { reason: format!("{self}: {text}") }
+            }
         }
     }
 
@@ -150,9 +158,9 @@ enum Meaning {
     Defect,
 }
 
-/// Status and code; the text is left out where there is a code, because it may quote a key or a row.
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Status and code. The text belongs to defects of ours alone: it helps nobody else.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = self.status.as_u16();
         if self.code.is_empty() {
             write!(f, "{status}")
@@ -173,7 +181,7 @@ fn xml(body: &str) -> Option<(String, String)> {
 }
 
 /// No token could be had.
-pub(super) fn token(error: identity::Error) -> Error {
+pub(super) fn token(error: &identity::Error) -> Error {
     match error {
         identity::Error::Unreachable { .. } => {
             Error::Unavailable { reason: error.to_string(), retry_after: None }
@@ -232,15 +240,21 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_credential_says_what_to_check() {
+        for status in [401, 403] {
+            assert!(matches!(read(status, "").error(1), Error::Unauthorised { .. }), "{status}");
+        }
+        let role = coded(403, "AuthorizationPermissionMismatch", "No.").error(0);
+        assert!(role.to_string().contains("Data Contributor"), "{role}");
+    }
+
+    #[test]
     fn each_refusal_has_its_error() {
         let large = coded(400, "PropertyValueTooLarge", "1:Too large.");
         assert!(matches!(large.error(3), Error::TooLarge { index: Some(1) }));
         assert!(matches!(read(413, "").error(3), Error::TooLarge { index: None }));
         for status in [408, 429, 500, 502, 503, 504] {
             assert!(matches!(read(status, "").error(1), Error::Unavailable { .. }), "{status}");
-        }
-        for status in [401, 403] {
-            assert!(matches!(read(status, "").error(1), Error::Unauthorised { .. }), "{status}");
         }
         for code in ["TableNotFound", "QueueNotFound"] {
             assert!(matches!(coded(404, code, "").error(1), Error::Invalid { .. }), "{code}");

@@ -38,16 +38,18 @@ fn text(account: &str, signed: &Signed<'_>) -> String {
     let length = if signed.length == 0 { String::new() } else { signed.length.to_string() };
     let kind = signed.headers.get("content-type").map_or("", String::as_str);
     // Encoding, language, length, MD5, type, date, the four conditions, range.
-    let mut text = format!("{}\n\n\n{length}\n\n{kind}\n\n\n\n\n\n\n", signed.method);
-    for (name, value) in signed.headers.iter().filter(|(name, _)| name.starts_with("x-ms-")) {
-        text.push_str(&format!("{name}:{value}\n"));
-    }
-    text.push_str(&format!("/{account}{}", signed.url.path()));
+    let own = signed.headers.iter().filter(|(name, _)| name.starts_with("x-ms-"));
+    let own: Vec<_> = own.map(|(name, value)| format!("{name}:{value}\n")).collect();
     let query: BTreeMap<_, _> = signed.url.query_pairs().collect();
-    for (name, value) in query {
-        text.push_str(&format!("\n{name}:{value}"));
-    }
-    text
+    let query: Vec<_> = query.iter().map(|(name, value)| format!("\n{name}:{value}")).collect();
+    // Encoding, language, length, MD5, type, date, the four conditions, range.
+    format!(
+        "{}\n\n\n{length}\n\n{kind}\n\n\n\n\n\n\n{}/{account}{}{}",
+        signed.method,
+        own.concat(),
+        signed.url.path(),
+        query.concat()
+    )
 }
 
 fn hmac(key: &SecretString, text: &str) -> Option<String> {

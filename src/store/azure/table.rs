@@ -3,6 +3,7 @@
 //! Rows are looked up by filters over fourteen keys each, sent at once, or one by one in a partition
 //! that [turned out large](super::partitions). Writes are entity group transactions.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +11,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
 
 use super::address::{self, encode};
 use super::batch::{self, Envelope, Part, Step};
@@ -54,6 +54,7 @@ impl Table for AzureTable {
         partition: &str,
         rows: &[String],
     ) -> Result<Vec<Option<Stored>>, Error> {
+        rows.iter().try_for_each(|row| limits::check_key("row", row))?;
         let wanted: Vec<&str> = rows.iter().map(String::as_str).collect();
         let found = if self.partitions.is_large(partition) {
             self.get_each(partition, &wanted).await?
@@ -98,7 +99,7 @@ impl Table for AzureTable {
         limit: usize,
     ) -> Result<Page, Error> {
         let filter = address::range_filter(partition, from, to);
-        let mut request = self.query(&filter).query("$top", limit.clamp(1, 1_000));
+        let mut request = self.query(&filter).query("$top", limit.clamp(1, 1_000).to_string());
         for _ in 0..EMPTY_PAGES {
             let found = self.run(&request).await?;
             let Some((next_partition, next_row)) = found.continuation else {
@@ -147,7 +148,9 @@ impl AzureTable {
             }
             rows.extend(found.rows.into_iter().map(|row| (row.entity.row.clone(), row)));
         }
-        self.partitions.learn(partition, slowest, !unreached.is_empty());
+        if !slowest.is_zero() {
+            self.partitions.learn(partition, slowest, !unreached.is_empty());
+        }
         unreached.retain(|row| !rows.contains_key(*row));
         rows.extend(self.get_each(partition, &unreached).await?);
         Ok(rows)
@@ -173,7 +176,6 @@ impl AzureTable {
     }
 
     async fn get(&self, partition: &str, row: &str) -> Result<Option<Stored>, Error> {
-        limits::check_key("row", row)?;
         let path = address::row_path(&self.name, partition, row);
         let answer = self.client.read(&request(Call::Get, Method::GET, &path)).await?;
         match answer.refusal() {
@@ -183,7 +185,7 @@ impl AzureTable {
                 Ok(None)
             }
             Some(refusal) => Err(refusal.error(0)),
-            None => Ok(Some(stored(parse(&answer)?)?)),
+            None => Ok(Some(stored(&parse(&answer)?)?)),
         }
     }
 
@@ -198,7 +200,7 @@ impl AzureTable {
             return Err(refusal.error(0));
         }
         let rows = parse::<Rows>(&answer)?.value;
-        let rows = rows.into_iter().map(stored).collect::<Result<_, _>>()?;
+        let rows = rows.iter().map(stored).collect::<Result<_, _>>()?;
         let header = |name| answer.header(name).map(str::to_owned);
         let continuation = header(NEXT_PARTITION).map(|partition| (partition, header(NEXT_ROW)));
         Ok(Found { rows, continuation, elapsed: answer.elapsed })
@@ -224,10 +226,12 @@ impl AzureTable {
         });
         if let Some(refusal) = refused {
             let error = renumbered(refusal.error(sent.len()), sent);
-            return match error {
-                Error::Conflict { index } if is_discard(sent, index) => Ok(Some(index)),
-                error => Err(error),
-            };
+            if let Error::Conflict { index } = error
+                && is_discard(sent, index)
+            {
+                return Ok(Some(index));
+            }
+            return Err(error);
         }
         if parts.len() != sent.len() {
             let reason = "the answer does not fit the transaction".to_owned();
@@ -278,10 +282,10 @@ fn parse<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<T, Error> {
     serde_json::from_slice(&answer.body).map_err(|_| strange())
 }
 
-fn stored(members: Map<String, Value>) -> Result<Stored, Error> {
+fn stored(members: &Map<String, Value>) -> Result<Stored, Error> {
     let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
     let (row, etag) = text("RowKey").zip(text("odata.etag")).ok_or_else(strange)?;
-    let entity = Entity { row, properties: entity::from_json(&members) };
+    let entity = Entity { row, properties: entity::from_json(members) };
     Ok(Stored { entity, etag: Etag(etag) })
 }
 

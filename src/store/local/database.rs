@@ -47,8 +47,8 @@ impl Database {
                 retry_after: None,
             })?;
             let file = folder.join("concord.db");
-            let writer = Arc::new(Mutex::new(prepare(&file).map_err(refusal)??));
-            let reader = Arc::new(Mutex::new(connect(&file).map_err(refusal)?));
+            let writer = Arc::new(Mutex::new(prepare(&file).map_err(|error| refusal(&error))??));
+            let reader = Arc::new(Mutex::new(connect(&file).map_err(|error| refusal(&error))?));
             Ok(Self { writer, reader })
         })
         .await
@@ -64,9 +64,9 @@ impl Database {
             let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
             let transaction = writer
                 .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(refusal)?;
+                .map_err(|error| refusal(&error))?;
             let done = work(&transaction)?;
-            transaction.commit().map_err(refusal)?;
+            transaction.commit().map_err(|error| refusal(&error))?;
             Ok(done)
         })
         .await
@@ -80,7 +80,7 @@ impl Database {
         let reader = self.reader.clone();
         in_background(move || {
             let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-            let moment = reader.transaction().map_err(refusal)?;
+            let moment = reader.transaction().map_err(|error| refusal(&error))?;
             Ok(work(&moment)?)
         })
         .await
@@ -103,7 +103,7 @@ impl From<rusqlite::Error> for Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Sqlite(error) => refusal(error),
+            Failure::Sqlite(error) => refusal(&error),
             Failure::Store(error) => error,
         }
     }
@@ -161,7 +161,7 @@ fn is_locked(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-fn refusal(error: rusqlite::Error) -> Error {
+fn refusal(error: &rusqlite::Error) -> Error {
     let reason = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process held the local database for more than five seconds"
@@ -180,4 +180,30 @@ fn refusal(error: rusqlite::Error) -> Error {
         Some(_) | None => return Error::Invalid { reason: error.to_string() },
     };
     Error::Unavailable { reason: reason.to_owned(), retry_after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_or_a_lock_may_be_gone_in_a_moment_and_a_defect_is_not() {
+        let seen = |code| refusal(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for (code, word) in [
+            (ffi::SQLITE_FULL, "full"),
+            (ffi::SQLITE_BUSY, "another process"),
+            (ffi::SQLITE_IOERR_FSYNC, "failed"),
+            (ffi::SQLITE_READONLY, "permissions"),
+        ] {
+            let error = seen(code);
+            assert!(
+                matches!(&error, Error::Unavailable { reason, .. } if reason.contains(word)),
+                "{error}"
+            );
+        }
+        assert!(matches!(seen(ffi::SQLITE_CORRUPT), Error::Invalid { .. }));
+        assert!(matches!(seen(ffi::SQLITE_ERROR), Error::Invalid { .. }));
+    }
 }

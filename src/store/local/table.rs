@@ -47,6 +47,7 @@ impl Table for LocalTable {
         partition: &str,
         rows: &[String],
     ) -> Result<Vec<Option<Stored>>, Error> {
+        rows.iter().try_for_each(|row| limits::check_key("row", row))?;
         let queries = rows.len().div_ceil(ROWS_IN_A_FILTER);
         self.counters.add(Call::Query, u64::try_from(queries).unwrap_or(u64::MAX));
         let (name, partition, rows) = (self.name.clone(), partition.to_owned(), rows.to_vec());

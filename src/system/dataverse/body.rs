@@ -1,8 +1,8 @@
 //! A row to the JSON that the service takes.
 //!
 //! In goes a planned row; out come bytes, written straight. Numbers keep their digits: a decimal is
-//! never a float. Key columns stand in the body only where the address is an id (Dataverse Web API, what
-//! upsert really does: a key column in the body beats the address).
+//! never a float. Key columns stand in the body only where the address is an id (Dataverse Web API,
+//! what upsert really does: a key column in the body beats the address).
 
 use rust_decimal::Decimal;
 use serde::ser::{Error as _, SerializeMap};

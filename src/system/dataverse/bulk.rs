@@ -1,8 +1,8 @@
 //! Upserts in UpsertMultiple, and row by row where that is refused or not offered.
 //!
-//! A message is one transaction: any bad row undoes it. What the service refuses is therefore sent once
-//! more in a `$batch`, which names the bad rows and applies the others; a row whose parent is missing or
-//! whose key clashed may be mended and sent again.
+//! A message is one transaction: any bad row undoes it. What the service refuses is therefore sent
+//! once more in a `$batch`, which names the bad rows and applies the others; a row whose parent is
+//! missing or whose key clashed may be mended and sent again.
 
 use std::collections::HashMap;
 
@@ -15,6 +15,7 @@ use super::batch::{Operation, Part};
 use super::body;
 use super::classify::{Cause, Failure, Fate};
 use super::client::Call;
+use super::keys::Address;
 use super::plan::{Item, Site};
 
 /// How often the rows of a chunk may be mended and sent again.
@@ -49,33 +50,34 @@ impl Dataverse {
             Ok(()) => return items.into_iter().map(written).collect(),
             Err(failure) => failure,
         };
-        items.iter_mut().for_each(|item| item.doubted |= failure.fate == Fate::Unknown);
-        match failure.cause {
-            Cause::Slow | Cause::TooLarge if items.len() > 1 && self.has_time(site) => {
-                self.chunks.too_many(&table.name, items.len());
-                let rest = items.split_off(items.len() / 2);
-                let (one, two) = future::join(
-                    Box::pin(self.chunk(items, site)),
-                    Box::pin(self.chunk(rest, site)),
-                )
-                .await;
-                one.into_iter().chain(two).collect()
-            }
-            Cause::Slow if self.has_time(site) => self.each_alone(items, site).await,
-            cause if cause.is_judgement() => {
-                let alone = self.each_alone(items, site).await;
-                if is_no_message(&failure) && alone.iter().any(|(_, result)| result.is_ok()) {
-                    tracing::info!(table = table.name, "no bulk messages: rows go one by one");
-                    self.chunks.no_bulk(&table.name);
-                }
-                alone
-            }
-            _ => items.into_iter().map(|item| (item, Err(failure.clone()))).collect(),
+        for item in &mut items {
+            item.doubted |= failure.fate == Fate::Unknown;
         }
+        let too_much = matches!(failure.cause, Cause::Slow | Cause::TooLarge);
+        let in_time = Instant::now() < site.errand.deadline;
+        if too_much && in_time && items.len() > 1 {
+            return self.chunk_halves(items, site).await;
+        }
+        // A judgement on the chunk is none on its rows: without time to name them they are just late.
+        let worth_naming = failure.cause.is_judgement() || (too_much && in_time);
+        if !worth_naming {
+            return items.into_iter().map(|item| (item, Err(failure.clone()))).collect();
+        }
+        let alone = self.each_alone(items, site).await;
+        if is_no_message(&failure) && alone.iter().any(|(_, result)| result.is_ok()) {
+            tracing::info!(table = table.name, "no bulk messages: rows go one by one");
+            self.chunks.no_bulk(&table.name);
+        }
+        alone
     }
 
-    fn has_time(&self, site: &Site) -> bool {
-        Instant::now() < site.errand.deadline
+    async fn chunk_halves<'w>(&self, mut items: Vec<Item<'w>>, site: &Site) -> Vec<Upserted<'w>> {
+        self.chunks.too_many(&site.table.name, items.len());
+        let rest = items.split_off(items.len() / 2);
+        let one = Box::pin(self.chunk(items, site));
+        let two = Box::pin(self.chunk(rest, site));
+        let (one, two) = future::join(one, two).await;
+        one.into_iter().chain(two).collect()
     }
 
     async fn upsert_multiple(&self, items: &[Item<'_>], site: &Site) -> Result<(), Failure> {
@@ -154,7 +156,6 @@ fn written(item: Item<'_>) -> Upserted<'_> {
 }
 
 fn known(item: Item<'_>, told: Option<Uuid>) -> Upserted<'_> {
-    use super::keys::Address;
     let id = match item.address {
         Address::Id(id) => Some(id),
         Address::Key(_) => told,

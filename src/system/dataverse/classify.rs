@@ -1,9 +1,9 @@
 //! What an answer of the service means.
 //!
-//! In goes a status, a pause that was asked for and a body of any shape: either JSON envelope, plain
-//! text, a gateway's HTML. Out comes a [`Failure`]: the condition for people, the cause for the code
-//! that must go on, and whether the write may have happened. Codes and texts are those of "Dataverse
-//! Web API, errors"; the service's own words go to the fault's detail only.
+//! In goes a status, a pause that was asked for and a body of any shape: either JSON envelope,
+//! plain text, a gateway's HTML. Out comes a [`Failure`]: the condition for people, the cause for
+//! the code that must go on, and whether the write may have happened. Codes and texts are those of
+//! "Dataverse Web API, errors"; the service's own words go to the fault's detail only.
 
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ const DETAIL: usize = 2000;
 /// Why a call did not do what it was to do, as far as the next step depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
+    /// Time was up: no call was made.
+    Late,
     /// A pause was asked for.
     Throttled,
     /// Victim of a deadlock, or an aborted transaction.
@@ -44,7 +46,8 @@ impl Cause {
     pub(super) fn passes(self) -> bool {
         match self {
             Self::Throttled | Self::Deadlock | Self::Unreachable => true,
-            Self::Slow
+            Self::Late
+            | Self::Slow
             | Self::TooLarge
             | Self::Token
             | Self::NoRow
@@ -58,9 +61,12 @@ impl Cause {
     pub(super) fn is_judgement(self) -> bool {
         match self {
             Self::TooLarge | Self::NoRow | Self::NoResource | Self::Taken | Self::Refused => true,
-            Self::Throttled | Self::Deadlock | Self::Slow | Self::Unreachable | Self::Token => {
-                false
-            }
+            Self::Late
+            | Self::Throttled
+            | Self::Deadlock
+            | Self::Slow
+            | Self::Unreachable
+            | Self::Token => false,
         }
     }
 }
@@ -99,11 +105,24 @@ impl Failure {
             Kind::Timeout,
             "time was up before it could be sent; it is tried again with the next delivery",
         );
-        Self::unanswered(Cause::Slow, Fate::Not, fault)
+        Self::unanswered(Cause::Late, Fate::Not, fault)
     }
 
-    /// Whether the service has no such resource or verb at all, as an endpoint without metadata or a
-    /// table without bulk messages answers.
+    /// What is said of a call that was made before, `earlier`, and once more with this result: what
+    /// was said last counts, but only a judgement on the content makes an unknown fate certain.
+    pub(super) fn after(mut self, earlier: Option<&Self>) -> Self {
+        let Some(earlier) = earlier else { return self };
+        if self.cause == Cause::Late {
+            return earlier.clone();
+        }
+        if earlier.fate == Fate::Unknown && !self.cause.is_judgement() {
+            self.fate = Fate::Unknown;
+        }
+        self
+    }
+
+    /// Whether the service has no such resource or verb at all, as an endpoint without metadata or
+    /// a table without bulk messages answers.
     pub(super) fn is_not_served(&self) -> bool {
         matches!(self.status, Some(404 | 405 | 501))
     }
@@ -226,8 +245,8 @@ impl Said {
         }
     }
 
-    /// Whether a 404 speaks of a row: older answers have no code (Dataverse Web API, outcome table),
-    /// and a part of a batch may have no body at all.
+    /// Whether a 404 speaks of a row: older answers have no code (Dataverse Web API, outcome
+    /// table), and a part of a batch may have no body at all.
     fn is_row(&self) -> bool {
         let resource = self.mentions("resource not found") || self.mentions("no http resource");
         (self.json || self.text.is_empty()) && !resource
@@ -260,7 +279,8 @@ fn code(json: &Json) -> Option<u32> {
     signed.or_else(|| u32::try_from(number).ok())
 }
 
-/// The column that a text of the service names: a quoted or bracketed name beside a word that says so.
+/// The column that a text of the service names: a quoted or bracketed name beside a word that says
+/// so.
 fn column(text: &str) -> Option<&str> {
     let mut rest = text;
     loop {
@@ -295,33 +315,53 @@ fn speaks_of_column(before: &str, after: &str) -> bool {
 }
 
 const PAUSE: &str = "the target asked for a pause; it is tried again by itself";
-const DEADLOCK: &str =
-    "the target's database undid the call in favour of another; it is tried again by itself";
-const SQL_TIMEOUT: &str =
-    "the target's database took too long; it is tried again in smaller pieces";
+const DEADLOCK: &str = "\
+    the target's database undid the call in favour of another; it is tried again by itself";
+const SQL_TIMEOUT: &str = "\
+    the target's database took too long; it is tried again in smaller pieces";
 const NO_ROW: &str = "a row that this one refers to is not in the target; it waits until it is";
-const NO_RESOURCE: &str = "the target serves nothing under this name; check url, table and the map's version of the schema (concord check)";
-const NO_KEY: &str = "the target has no alternate key on the map's key columns; create it, or correct [key] in the map";
-const NO_COLUMN: &str = "the target does not know a column or key that the map names; correct the map or the table (concord check)";
-const SEVERAL: &str =
-    "more than one row of the target has this key; merge them or use a key that is unique";
-const TAKEN: &str =
-    "another row of the target holds this key; merge the two, or correct the key at the source";
+const NO_RESOURCE: &str = "\
+    the target serves nothing under this name; check url, table and the map's version of the \
+    schema (concord check)";
+const NO_KEY: &str = "\
+    the target has no alternate key on the map's key columns; create it, or correct [key] in the \
+    map";
+const NO_COLUMN: &str = "\
+    the target does not know a column or key that the map names; correct the map or the table \
+    (concord check)";
+const SEVERAL: &str = "\
+    more than one row of the target has this key; merge them or use a key that is unique";
+const TAKEN: &str = "\
+    another row of the target holds this key; merge the two, or correct the key at the source";
 const CONFLICT: &str = "somebody changed the row in between; it is tried again by itself";
-const DUPLICATE_RULE: &str =
-    "a duplicate-detection rule of the target matched; merge the rows or relax the rule";
-const FORBIDDEN: &str = "the application user lacks a role or privilege for this; an administrator of the target must grant it";
-const PLUGIN: &str = "a plug-in or synchronous webhook of the target refused the row; its own words are in the error record";
-const RESTRICTED: &str = "the target does not allow this: other rows still refer to it, or the table takes no such message";
-const STATE: &str = "the target does not allow this state or status, or the row is closed; check the status pair in the map";
-const LENGTH: &str =
-    "a text is longer than its column; shorten it at the source, or set max and cut in the map";
-const VALUE: &str = "the target does not take a value: wrong type, range or choice; correct it at the source or in the map";
-const CONCURRENCY: &str = "the table does not allow conditional writes; turn on optimistic concurrency or drop the condition";
-const CREDENTIAL: &str = "the target did not accept the token, also not a fresh one; check the credential and the application user";
+const DUPLICATE_RULE: &str = "\
+    a duplicate-detection rule of the target matched; merge the rows or relax the rule";
+const FORBIDDEN: &str = "\
+    the application user lacks a role or privilege for this; an administrator of the target must \
+    grant it";
+const PLUGIN: &str = "\
+    a plug-in or synchronous webhook of the target refused the row; its own words are in the \
+    error record";
+const RESTRICTED: &str = "\
+    the target does not allow this: other rows still refer to it, or the table takes no such \
+    message";
+const STATE: &str = "\
+    the target does not allow this state or status, or the row is closed; check the status pair \
+    in the map";
+const LENGTH: &str = "\
+    a text is longer than its column; shorten it at the source, or set max and cut in the map";
+const VALUE: &str = "\
+    the target does not take a value: wrong type, range or choice; correct it at the source or \
+    in the map";
+const CONCURRENCY: &str = "\
+    the table does not allow conditional writes; turn on optimistic concurrency or drop the \
+    condition";
+const CREDENTIAL: &str = "\
+    the target did not accept the token, also not a fresh one; check the credential and the \
+    application user";
 const NO_ANSWER: &str = "the target gave no usable answer; it is tried again by itself";
-const TOO_LARGE: &str =
-    "the target found the row too large, even alone; leave out or shorten its largest column";
+const TOO_LARGE: &str = "\
+    the target found the row too large, even alone; leave out or shorten its largest column";
 const REDIRECT: &str = "the address answers with a redirect; correct url to the environment itself";
 const REFUSED: &str = "the target refused the row; its own words are in the error record";
 

@@ -1,13 +1,14 @@
 //! One HTTP call, and the same call until the deadline.
 //!
-//! [`Client::once`] adds the headers, makes the call and reads a bounded answer; [`Client::persist`]
-//! repeats it while the cause may pass. Both keep no cookies (each would bind all work to one web server) and
-//! follow no redirects.
+//! [`Client::once`] adds the headers, makes the call and reads a bounded answer;
+//! [`Client::persist`] repeats it while the cause may pass. Both keep no cookies (each would bind
+//! all work to one web server) and follow no redirects.
 //!
-//! A call whose fate is unknown is repeated like any other: within one claim the content is the same,
-//! upserts by key are idempotent, and no newer version of the row can have been written by us before
-//! the claim ends. Only what the service says last counts, with one exception: after an unknown fate,
-//! a failure that is no judgement on the content (throttled, cut again) leaves the fate unknown.
+//! A call whose fate is unknown is repeated like any other: within one claim the content is the
+//! same, upserts by key are idempotent, and no newer version of the row can have been written by us
+//! before the claim ends. Only what the service says last counts, with one exception: after an
+//! unknown fate, a failure that is no judgement on the content (throttled, cut again) leaves the
+//! fate unknown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -160,14 +161,10 @@ impl Client {
         let mut last: Option<Failure> = None;
         for failures in 1_u32.. {
             let Some(permit) = self.pace.enter(errand.deadline).await else { break };
-            let mut failure = match self.once(call, errand).await {
+            let failure = match self.once(call, errand).await {
                 Ok(reply) => return Ok(reply),
-                Err(failure) => failure,
+                Err(failure) => failure.after(last.as_ref()),
             };
-            let doubted = last.as_ref().is_some_and(|last| last.fate == Fate::Unknown);
-            if doubted && !failure.cause.is_judgement() {
-                failure.fate = Fate::Unknown;
-            }
             if !failure.cause.passes() {
                 return Err(failure);
             }
@@ -216,7 +213,10 @@ impl Client {
 
     fn note(&self, result: &Result<Reply, Failure>) {
         let troubled = result.as_ref().err().is_some_and(|failure| {
-            matches!(failure.fault.kind, Kind::Unreachable | Kind::Credential | Kind::Forbidden)
+            matches!(
+                failure.fault.kind,
+                Kind::Unreachable | Kind::Timeout | Kind::Credential | Kind::Forbidden
+            )
         });
         self.troubled.store(troubled, Ordering::Relaxed);
         if result.is_ok() {

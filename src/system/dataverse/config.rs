@@ -1,7 +1,8 @@
 //! What a Dataverse environment is called, where it is, and how hard it may be pushed.
 //!
 //! In comes what the system's section of `concord.toml` says; out goes the root of the Web API.
-//! Refused: an address that is no http(s) URL, and one over which a token or data would go in clear.
+//! Refused: an address that is no http(s) URL, and one over which a token or data would go in
+//! clear.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

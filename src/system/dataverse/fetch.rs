@@ -1,8 +1,8 @@
 //! Rows read back by key.
 //!
 //! In go keys and columns; out come the rows, in the order asked, their values typed by the table's
-//! description. Each key is one filter of one batch, so that a key of any characters is found. A lookup
-//! column gives the id it holds. Without a description the JSON's own types are taken.
+//! description. Each key is one filter of one batch, so that a key of any characters is found. A
+//! lookup column gives the id it holds. Without a description the JSON's own types are taken.
 
 use std::collections::{BTreeMap, HashMap};
 

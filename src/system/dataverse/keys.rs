@@ -2,7 +2,8 @@
 //!
 //! In goes a value; out comes its OData literal, or word that an address cannot carry it: ten
 //! characters are refused by the service in any encoding, and dates with a time hold one of them
-//! (Dataverse Web API, addressing by alternate key). Such rows are found by a filter and addressed by id.
+//! (Dataverse Web API, addressing by alternate key). Such rows are found by a filter and addressed
+//! by id.
 
 use std::fmt::Write as _;
 
@@ -51,8 +52,8 @@ impl Address {
         }
     }
 
-    /// The same inside a JSON body, where only what would end an address is encoded: a reader that does
-    /// not decode there then still sees every usual key as it is.
+    /// The same inside a JSON body, where only what would end an address is encoded: a reader that
+    /// does not decode there then still sees every usual key as it is.
     pub(super) fn reference(&self, table: &Table) -> String {
         match self {
             Self::Key(key) => format!("{}({})", table.set, key.replace('#', "%23")),

@@ -1,9 +1,9 @@
 //! Lookups to what `@odata.bind` takes.
 //!
-//! A lookup by a plain alternate key is bound by that key and costs no call. One over several hops, or
-//! whose value no address can carry, is resolved to an id by a filter before the write, all of a batch
-//! in one call, and remembered for a while. No row there: the lookup's own `missing` decides. Two rows:
-//! refused as ambiguous.
+//! A lookup by a plain alternate key is bound by that key and costs no call. One over several hops,
+//! or whose value no address can carry, is resolved to an id by a filter before the write, all of a
+//! batch in one call, and remembered for a while. No row there: the lookup's own `missing` decides.
+//! Two rows: refused as ambiguous.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,7 @@ use crate::fault::{Fault, Kind};
 use crate::row::{Lookup, Missing};
 
 /// How long a resolved id is believed; a wrong one is found out by the write.
-const FRESH: Duration = Duration::from_secs(300);
+const FRESH: Duration = Duration::from_mins(5);
 /// How many are remembered.
 const MOST: usize = 20_000;
 
@@ -193,7 +193,9 @@ impl Dataverse {
         lookups: &[&'l Lookup],
         errand: &Errand,
     ) -> Resolved<'l> {
-        lookups.iter().for_each(|lookup| self.memory.put(lookup, Found::None));
+        for lookup in lookups {
+            self.memory.put(lookup, Found::None);
+        }
         self.resolve(lookups, errand).await
     }
 
@@ -208,7 +210,9 @@ impl Dataverse {
         }
         let operations: Vec<Operation> = questions
             .iter()
-            .map(|(table, filter)| Operation::get(query(table, &[table.id.clone()], filter)))
+            .map(|(table, filter)| {
+                Operation::get(query(table, std::slice::from_ref(&table.id), filter))
+            })
             .collect();
         let parts = self.batch(&operations, errand).await;
         let answered = parts.into_iter().zip(questions);

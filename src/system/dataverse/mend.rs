@@ -1,7 +1,8 @@
 //! What can be done for a row that was refused for something outside of it.
 //!
-//! A clash of keys: the row is looked up once and written by its id. A row it binds to is not there: the
-//! lookup is named, and its `missing` decides between waiting, clearing the column and refusing.
+//! A clash of keys: the row is looked up once and written by its id. A row it binds to is not
+//! there: the lookup is named, and its `missing` decides between waiting, clearing the column and
+//! refusing.
 
 use std::sync::Arc;
 
@@ -127,7 +128,7 @@ fn clear(
     failure: &Failure,
 ) -> Result<(), Failure> {
     absent(column, lookup).map_err(|mut absent| {
-        absent.fault.detail = failure.fault.detail.clone();
+        absent.fault.detail.clone_from(&failure.fault.detail);
         absent
     })?;
     if let Some(link) = item.links.get_mut(column) {
@@ -136,11 +137,12 @@ fn clear(
     Ok(())
 }
 
-/// Every row it looks up is there, so it is the owner, or something that a plug-in of the target wants.
+/// Every row it looks up is there, so it is the owner, or something that a plug-in of the target
+/// wants.
 fn unexplained(item: &Item<'_>, failure: Failure) -> Failure {
     let owner = item.columns().is_some_and(|columns| columns.owner.is_some());
-    let message = "the target misses a row that this one needs, and it is none of the map's lookups; \
-                   check its owner and the target's own words in the error record";
+    let message = "the target misses a row that this one needs, and it is none of its lookups; check \
+                   its owner and the target's own words in the error record";
     let mut fault = Fault::new(Kind::Refused, message);
     fault.detail = failure.fault.detail;
     fault.field = owner.then(|| "ownerid".to_owned());

@@ -1,9 +1,9 @@
 //! Microsoft Dataverse as a target.
 //!
-//! In go rows of one table; out comes an answer for each. A write is planned ([`plan`]), sent in bulk
-//! ([`bulk`]), named row by row where the service refuses ([`batch`], [`mend`]), and given its state
-//! ([`state`]). [`classify`] is the one place that says what an answer means, [`client`] the one that
-//! makes calls, [`pace`] the one that says how many. Facts: Dataverse Web API.
+//! In go rows of one table; out comes an answer for each. A write is planned (`plan`), sent in
+//! bulk (`bulk`), named row by row where the service refuses (`batch`, `mend`), and given its
+//! state (`state`). `classify` is the one place that says what an answer means, `client` the
+//! one that makes calls, `pace` the one that says how many. Facts: Dataverse Web API.
 
 mod batch;
 mod body;
@@ -72,8 +72,8 @@ pub struct Dataverse {
 }
 
 impl Dataverse {
-    /// Prepares an environment; makes no call. Fails as `misconfigured` when the address cannot work.
-    /// Without tokens only an address of this machine is allowed.
+    /// Prepares an environment; makes no call. Fails as `misconfigured` when the address cannot
+    /// work. Without tokens only an address of this machine is allowed.
     pub fn new(
         config: Config,
         tokens: Option<Arc<dyn Bearer>>,

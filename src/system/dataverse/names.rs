@@ -1,8 +1,9 @@
-//! The names that addresses need: a table's set and id column, and the navigation names of its lookups.
+//! The names that addresses need: a table's set and id column, and the navigation names of its
+//! lookups.
 //!
-//! They come from saved descriptions first, else from the environment's metadata, read once an hour,
-//! all unknown tables of a batch in one call. An endpoint without metadata gets the usual plural and the column's
-//! own name; that guess is logged once.
+//! They come from saved descriptions first, else from the environment's metadata, read once an
+//! hour, all unknown tables of a batch in one call. An endpoint without metadata gets the usual
+//! plural and the column's own name; that guess is logged once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -19,7 +20,7 @@ use crate::fault::{Fault, Kind};
 use crate::system::{AlternateKey, Reference, TableSchema};
 
 /// How long names that were read are believed.
-const FRESH: Duration = Duration::from_secs(3600);
+const FRESH: Duration = Duration::from_hours(1);
 
 /// The names of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]

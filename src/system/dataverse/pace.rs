@@ -1,8 +1,8 @@
 //! How much is sent at once: how many calls, and how many rows in each.
 //!
 //! [`Pace`] follows the service's own hint and every 429: more by one at a time, half at once, and
-//! nobody sends before a pause that was asked for is over. [`Chunks`] keeps, for every table, how many
-//! rows one message takes. Both are shared by all writes of the process.
+//! nobody sends before a pause that was asked for is over. [`Chunks`] keeps, for every table, how
+//! many rows one message takes. Both are shared by all writes of the process.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -152,6 +152,8 @@ pub(super) struct Chunks {
 #[derive(Clone, Copy, Debug)]
 struct Chunk {
     rows: usize,
+    /// Growth is by a half until something was too much, and then by a sixteenth.
+    step: usize,
     bulk: bool,
 }
 
@@ -178,7 +180,10 @@ impl Chunks {
 
     /// A message of `sent` rows was too much for the service.
     pub(super) fn too_many(&self, table: &str, sent: usize) {
-        self.with(table, |chunk| chunk.rows = chunk.rows.min(sent / 2).max(1));
+        self.with(table, |chunk| {
+            chunk.rows = chunk.rows.min(sent / 2).max(1);
+            chunk.step = 16;
+        });
     }
 
     /// A message of `sent` rows took this long.
@@ -188,7 +193,7 @@ impl Chunks {
         } else if time < FAST {
             self.with(table, |chunk| {
                 if sent >= chunk.rows {
-                    chunk.rows = (chunk.rows + chunk.rows.div_ceil(2)).min(MOST_ROWS);
+                    chunk.rows = (chunk.rows + chunk.rows.div_ceil(chunk.step)).min(MOST_ROWS);
                 }
             });
         }
@@ -196,7 +201,7 @@ impl Chunks {
 
     fn with<T>(&self, table: &str, act: impl FnOnce(&mut Chunk) -> T) -> T {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = Chunk { rows: self.first, bulk: true };
+        let first = Chunk { rows: self.first, step: 2, bulk: true };
         act(tables.entry(table.to_owned()).or_insert(first))
     }
 }
@@ -237,7 +242,7 @@ mod tests {
         drop((one, two));
         assert!(pace.enter(soon()).await.is_none(), "nobody sends during the pause");
         let before = Instant::now();
-        drop(pace.enter(before + Duration::from_secs(60)).await.unwrap());
+        drop(pace.enter(before + Duration::from_mins(1)).await.unwrap());
         assert_eq!(before.elapsed().as_secs(), 30);
         assert_eq!(places(&pace).await, 4);
         for _ in 0..40 {
@@ -263,7 +268,9 @@ mod tests {
         assert_eq!(chunks.rows("a"), 384, "a small message says nothing");
         chunks.took("a", 384, Duration::from_secs(16));
         assert_eq!(chunks.rows("a"), 192);
-        for _ in 0..9 {
+        chunks.took("a", 192, Duration::from_secs(1));
+        assert_eq!(chunks.rows("a"), 204, "carefully, once it was too much");
+        for _ in 0..60 {
             chunks.took("a", 1000, Duration::from_secs(1));
         }
         assert_eq!(chunks.rows("a"), 1000);

@@ -1,7 +1,7 @@
 //! What must be known of every row before it is sent: where it is, and what its lookups bind to.
 //!
-//! In go the writes of one call; out come items ready to send, and answers for the rows that cannot be
-//! sent. Everything asked of the service here is asked for all rows together.
+//! In go the writes of one call; out come items ready to send, and answers for the rows that cannot
+//! be sent. Everything asked of the service here is asked for all rows together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -186,7 +186,11 @@ fn prepare<'w>(
     let links = links(row, site, resolved)?;
     let parts = parts(&row.key, resolved)?;
     let found = address(table, &parts);
-    let known = write.before.and_then(|before| before.target_id).map(Address::Id);
+    // A removal by an id that is no longer the row's would find nothing and pass for done.
+    let known = match row.action {
+        Action::Upsert(_) => write.before.and_then(|before| before.target_id).map(Address::Id),
+        Action::Remove(_) | Action::Hold { .. } => None,
+    };
     let (address, question) = match found.or(known) {
         Some(address) => (address, None),
         None => (Address::Id(made_id(&table.name, &row.key)), filter(table, &parts)),
@@ -265,8 +269,8 @@ fn links(row: &Row, site: &Site, resolved: &Resolved<'_>) -> Result<Links, Failu
 }
 
 fn undecided(column: &str) -> Failure {
-    let message = "the column may refer to several tables and an id does not say which; write it as \
-                   a lookup in the map";
+    let message = "the column may refer to several tables and an id does not say which; write it \
+                   as a lookup in the map";
     let fault = Fault::new(Kind::Misconfigured, message).field(column);
     Failure::unanswered(Cause::Refused, Fate::Not, fault)
 }

@@ -1,8 +1,8 @@
 //! The state of rows that were upserted, and the removal of rows.
 //!
-//! A state is a second step, because a create ignores or refuses it (Dataverse Web API, state); it is
-//! sent only when it differs from what the row was given before. Deletions and deactivations go in one batch,
-//! and a row that is not there needs neither.
+//! A state is a second step, because a create ignores or refuses it (Dataverse Web API, state); it
+//! is sent only when it differs from what the row was given before. Deletions and deactivations go
+//! in one batch, and a row that is not there needs neither.
 
 use futures::{FutureExt, StreamExt, stream};
 
@@ -92,13 +92,15 @@ fn is_initial(state: State) -> bool {
     state.state == 0 && matches!(state.status, None | Some(1))
 }
 
-/// The columns are there and the state is not. Unless the service refused the state, the row must count
-/// as unknown, so that nobody takes it for unwritten.
+/// The columns are there and the state is not. Unless the service refused the state, the row must
+/// count as unknown, so that nobody takes it for unwritten.
 fn half_written(failure: Failure) -> Failure {
-    match failure.cause {
-        Cause::NoRow => vanished(failure),
-        cause if cause.is_judgement() => failure,
-        _ => Failure { fate: Fate::Unknown, ..failure },
+    if failure.cause == Cause::NoRow {
+        vanished(failure)
+    } else if failure.cause.is_judgement() {
+        failure
+    } else {
+        Failure { fate: Fate::Unknown, ..failure }
     }
 }
 

@@ -81,6 +81,7 @@ async fn a_row_comes_back_as_it_was_put(stores: &Stores) {
 
 async fn odd_keys_stay_themselves(stores: &Stores) {
     let table = &*stores.ledger;
+    // None starts with a comma: Azurite then mistakes where the partition key ends.
     let keys = [
         "o'brien",
         "''",
@@ -93,7 +94,7 @@ async fn odd_keys_stay_themselves(stores: &Stores) {
         "🜚",
         "a&b=c",
         "(x)",
-        ",;:@$!*\"<>{}[]|^`~",
+        "x,;:@$!*\"<>{}[]|^`~",
         "PartitionKey eq 'x'",
         "x' or RowKey ne 'x",
         "-",
@@ -350,6 +351,8 @@ async fn what_cannot_be_stored_is_invalid(stores: &Stores) {
         let answer = table.transact("p", operations).await;
         assert!(matches!(answer, Err(Error::Invalid { .. })), "{answer:?}");
     }
+    let answer = table.get_many("p", &["a".to_owned(), "a/b".to_owned()]).await;
+    assert!(matches!(answer, Err(Error::Invalid { .. })), "{answer:?}");
     write(table, vec![insert(&"✓".repeat(512))]).await;
     assert!(one(table, "p", &"✓".repeat(512)).await.is_some());
 }

@@ -64,18 +64,16 @@ fn start() -> Azurite {
         .spawn()
         .expect("node is not installed: Azurite needs it");
     let mut output = BufReader::new(process.stdout.take().unwrap());
-    let mut connection = String::from("UseDevelopmentStorage=true");
-    let mut found = 0;
-    while found < 3 {
+    let mut parts = vec!["UseDevelopmentStorage=true".to_owned()];
+    while parts.len() < 4 {
         let mut line = String::new();
         let length = output.read_line(&mut line).unwrap();
         assert!(length > 0, "Azurite ended before it listened: {:?}", process.wait());
         if let Some((service, address)) = line.split_once(" service is successfully listening at ")
         {
             let service = service.rsplit(' ').next().unwrap();
-            connection.push_str(&format!(";{service}Endpoint={}/devstoreaccount1", address.trim()));
-            found += 1;
+            parts.push(format!("{service}Endpoint={}/devstoreaccount1", address.trim()));
         }
     }
-    Azurite { connection, _process: process, _output: output }
+    Azurite { connection: parts.join(";"), _process: process, _output: output }
 }

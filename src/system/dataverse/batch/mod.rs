@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::Dataverse;
 use super::classify::{Cause, Failure, Fate, classify};
 use super::client::{Call, Errand};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Act, Fault, Kind};
 
 pub(super) use write::Operation;
 
@@ -55,7 +55,7 @@ impl Dataverse {
                 left.iter().filter_map(|index| operations.get(*index).copied()).collect();
             let answers = match self.post_batch(&sent, errand).await {
                 Err(failure) if sent.len() > 1 && is_too_much(&failure, errand) => {
-                    self.halves(&sent, errand).await
+                    self.batch_halves(&sent, errand).await
                 }
                 Err(failure) => sent.iter().map(|_| Err(failure.clone())).collect(),
                 Ok(answers) => answers,
@@ -71,7 +71,7 @@ impl Dataverse {
         parts
     }
 
-    async fn halves(&self, operations: &[&Operation], errand: &Errand) -> Vec<Part> {
+    async fn batch_halves(&self, operations: &[&Operation], errand: &Errand) -> Vec<Part> {
         let (one, two) = operations.split_at(operations.len() / 2);
         let mut parts = Box::pin(self.group(one, errand)).await;
         parts.extend(Box::pin(self.group(two, errand)).await);
@@ -86,7 +86,8 @@ impl Dataverse {
         if let [operation] = operations
             && operation.method == Method::GET
         {
-            let reply = self.client.persist(&Call::get(operation.path.as_str()), errand).await?;
+            let call = Call::get(operation.path.as_str());
+            let reply = self.client.persist(&call, errand).await.map_err(nowhere)?;
             return Ok(vec![Ok(Done { body: reply.body, id: None })]);
         }
         let boundary = format!("batch_{}", self.chance.uuid());
@@ -97,19 +98,22 @@ impl Dataverse {
             body: Some((format!("multipart/mixed; boundary=\"{boundary}\""), body.into())),
             prefer: Some("odata.continue-on-error"),
         };
-        let reply = self.client.persist(&call, errand).await?;
+        let reply = self.client.persist(&call, errand).await.map_err(nowhere)?;
         let parts = read::parts(&reply.kind, &reply.body, operations.len()).map_err(unreadable)?;
-        let mut answers: Vec<Part> = parts.into_iter().map(|part| self.answer(part)).collect();
+        let answered = parts.into_iter().zip(operations);
+        let mut answers: Vec<Part> =
+            answered.map(|(part, operation)| self.answer(part, operation)).collect();
         answers.resize_with(operations.len(), || Err(unanswered()));
         Ok(answers)
     }
 
-    fn answer(&self, part: read::Part) -> Part {
+    fn answer(&self, part: read::Part, operation: &Operation) -> Part {
         if (200..300).contains(&part.status) {
             return Ok(Done { body: part.body, id: part.id });
         }
         let pause = part.retry_after.and_then(|text| self.client.retry_after(&text));
-        Err(classify(part.status, pause, &part.body))
+        let failure = classify(part.status, pause, &part.body);
+        Err(if operation.method == Method::GET { nowhere(failure) } else { failure })
     }
 }
 
@@ -121,25 +125,37 @@ fn take(
     pause: &mut Option<Duration>,
 ) -> Vec<usize> {
     let mut again = Vec::new();
-    for (index, mut answer) in left.iter().copied().zip(answers) {
+    for (index, answer) in left.iter().copied().zip(answers) {
         let Some(part) = parts.get_mut(index) else { continue };
-        if let Err(failure) = &mut answer {
-            let doubted = part.as_ref().err().is_some_and(|before| before.fate == Fate::Unknown);
-            if doubted && !failure.cause.is_judgement() {
-                failure.fate = Fate::Unknown;
-            }
-            if failure.cause.passes() || failure.cause == Cause::Slow {
-                *pause = (*pause).max(failure.fault.retry_after);
-                again.push(index);
-            }
+        let answer = answer.map_err(|failure| failure.after(part.as_ref().err()));
+        if let Err(failure) = &answer
+            && (failure.cause.passes() || failure.cause == Cause::Slow)
+        {
+            *pause = (*pause).max(failure.fault.retry_after);
+            again.push(index);
         }
         *part = answer;
     }
     again
 }
 
+/// Whether smaller batches would do: it was too much, or one operation spoilt it for all.
 fn is_too_much(failure: &Failure, errand: &Errand) -> bool {
-    matches!(failure.cause, Cause::Slow | Cause::TooLarge) && Instant::now() < errand.deadline
+    let spoilt = failure.cause == Cause::Refused && failure.fault.act() == Act::Poison;
+    (spoilt || matches!(failure.cause, Cause::Slow | Cause::TooLarge))
+        && Instant::now() < errand.deadline
+}
+
+/// A batch or a query that is not found speaks of an address and never of a row: a deletion must not
+/// pass for done because nobody serves the batch.
+fn nowhere(failure: Failure) -> Failure {
+    if failure.cause != Cause::NoRow {
+        return failure;
+    }
+    let message = "the target does not serve this query or batch; check url and table";
+    let mut fault = Fault::new(Kind::SchemaGone, message);
+    fault.detail = failure.fault.detail;
+    Failure { cause: Cause::NoResource, fault, ..failure }
 }
 
 fn unreadable(error: read::Unreadable) -> Failure {

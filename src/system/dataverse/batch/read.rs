@@ -1,8 +1,9 @@
 //! The text of a `$batch` answer to its parts.
 //!
-//! In goes the content type, for its boundary, and the body; out come status, id and content of every
-//! part, in order. Line ends may be CRLF or LF. Refused: no boundary, a part without a status line, and
-//! more parts than were asked for. A missing end is no error: the parts read so far count.
+//! In goes the content type, for its boundary, and the body; out come status, id and content of
+//! every part, in order. Line ends may be CRLF or LF. Refused: no boundary, a part without a status
+//! line, and more parts than were asked for. A missing end is no error: the parts read so far
+//! count.
 
 use bytes::Bytes;
 use thiserror::Error;

@@ -1,7 +1,7 @@
 //! Operations to the text of a `$batch`.
 //!
-//! Line ends are CRLF, addresses absolute, and every part carries the headers it needs itself: parts
-//! do not inherit those of the batch (Dataverse Web API, `$batch`).
+//! Line ends are CRLF, addresses absolute, and every part carries the headers it needs itself:
+//! parts do not inherit those of the batch (Dataverse Web API, `$batch`).
 
 use reqwest::Method;
 

@@ -40,7 +40,8 @@ pub(super) struct Attribute {
     #[serde(rename = "@odata.type", default)]
     class: String,
     #[serde(default)]
-    attribute_type: Option<String>,
+    #[serde(rename = "AttributeType")]
+    listed: Option<String>,
     #[serde(default)]
     required_level: Option<Managed>,
     #[serde(default)]
@@ -183,7 +184,7 @@ fn kind(attribute: &Attribute, cast: Option<&(&'static str, Detail)>) -> ColumnK
     let class = attribute.class.trim_start_matches("#Microsoft.Dynamics.CRM.");
     let class = class.trim_end_matches("AttributeMetadata");
     // Multi-choices, files and images are all listed as Virtual.
-    let listed = attribute.attribute_type.as_deref().filter(|name| *name != "Virtual");
+    let listed = attribute.listed.as_deref().filter(|name| *name != "Virtual");
     let name = listed.or(cast.map(|(name, _)| *name)).unwrap_or(class);
     let date_only = cast.and_then(|(_, detail)| detail.date_time_behavior.as_ref());
     match name {

@@ -1,8 +1,8 @@
 //! A table as its metadata describes it.
 //!
-//! In goes a logical name; out come columns with their types, lengths, precisions and choices, the keys,
-//! the lookups, and whether bulk messages are there. What an endpoint does not serve stays empty; a table it does
-//! not have is `None`.
+//! In goes a logical name; out come columns with their types, lengths, precisions and choices, the
+//! keys, the lookups, and whether bulk messages are there. What an endpoint does not serve stays
+//! empty; a table it does not have is `None`.
 
 mod columns;
 
@@ -22,14 +22,17 @@ use super::names::{RELATIONSHIP, Relationship};
 use crate::system::{AlternateKey, Reference, TableSchema};
 
 /// How long a description that was read for typing values is believed.
-const FRESH: Duration = Duration::from_secs(3600);
+const FRESH: Duration = Duration::from_hours(1);
 
 /// Descriptions: saved ones, and those read a short while ago.
 #[derive(Debug)]
 pub(super) struct Schemas {
     saved: HashMap<String, Arc<TableSchema>>,
-    read: Mutex<HashMap<String, (Option<Arc<TableSchema>>, Instant)>>,
+    read: Mutex<HashMap<String, Read>>,
 }
+
+/// A description, or that there is none, and when that was found out.
+type Read = (Option<Arc<TableSchema>>, Instant);
 
 impl Schemas {
     pub(super) fn new(saved: BTreeMap<String, TableSchema>) -> Self {
@@ -150,8 +153,9 @@ impl Dataverse {
         Ok(page.map(|page| page.value).unwrap_or_default())
     }
 
-    /// A table that has both CreateMultiple and UpdateMultiple has UpsertMultiple (Dataverse Web API,
-    /// bulk, availability). An endpoint that cannot be asked is believed to have it: the write finds out.
+    /// A table that has both CreateMultiple and UpdateMultiple has UpsertMultiple (Dataverse Web
+    /// API, bulk, availability). An endpoint that cannot be asked is believed to have it: the write
+    /// finds out.
     async fn has_bulk(&self, table: &str, errand: &Errand) -> Result<bool, Failure> {
         for message in ["CreateMultiple", "UpdateMultiple"] {
             let path = format!(

@@ -1,5 +1,7 @@
 //! The target against a stand-in for the service, over real HTTP.
 
+#![allow(clippy::match_bool, reason = "what is answered to what reads best as a table")]
+
 mod reading;
 mod refusals;
 mod stub;
@@ -118,6 +120,11 @@ fn named(number: &str) -> Write {
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
+}
+
+/// Enough for a few attempts, when all of them fail.
+fn shortly() -> Instant {
+    Instant::now() + Duration::from_millis(250)
 }
 
 /// `written`, `not <code>` or `unknown <code>`, with the field a fault names.

@@ -1,6 +1,8 @@
 //! A stand-in for the service that plays planned answers and remembers what it was asked.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -84,11 +86,11 @@ pub(super) fn each(asked: &Asked, mut answer: impl FnMut(&Asked) -> Reply) -> Re
     for part in asked.parts() {
         let Reply::Say(status, headers, text) = answer(&part) else { panic!("a part must say") };
         body += "--batchresponse_1\r\nContent-Type: application/http\r\n\r\n";
-        body += &format!("HTTP/1.1 {status} Reason\r\n");
+        writeln!(body, "HTTP/1.1 {status} Reason\r").unwrap();
         for (name, value) in headers {
-            body += &format!("{name}: {value}\r\n");
+            writeln!(body, "{name}: {value}\r").unwrap();
         }
-        body += &format!("\r\n{text}\r\n");
+        writeln!(body, "\r\n{text}\r").unwrap();
     }
     body += "--batchresponse_1--\r\n";
     let kind = ("content-type", "multipart/mixed; boundary=batchresponse_1".to_owned());
@@ -101,6 +103,8 @@ type Script = dyn FnMut(&Asked) -> Reply + Send;
 struct Played {
     asked: Arc<Mutex<Vec<Asked>>>,
     script: Arc<Mutex<Box<Script>>>,
+    /// Calls under way, and the most there were at once.
+    running: Arc<Mutex<(usize, usize)>>,
 }
 
 /// A running stand-in; stops when dropped.
@@ -114,8 +118,11 @@ impl Stub {
     pub(super) async fn start(script: impl FnMut(&Asked) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let played =
-            Played { asked: Arc::default(), script: Arc::new(Mutex::new(Box::new(script))) };
+        let played = Played {
+            asked: Arc::default(),
+            script: Arc::new(Mutex::new(Box::new(script))),
+            running: Arc::default(),
+        };
         let router = Router::new().fallback(play).with_state(played.clone());
         let mut server = JoinSet::new();
         server.spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -127,6 +134,11 @@ impl Stub {
         self.played.asked.lock().unwrap().clone()
     }
 
+    /// The most calls that were under way at once since this was last asked.
+    pub(super) fn most_at_once(&self) -> usize {
+        std::mem::take(&mut self.played.running.lock().unwrap().1)
+    }
+
     /// The calls so far as `verb path`, without queries.
     pub(super) fn story(&self) -> Vec<String> {
         let short = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
@@ -135,6 +147,13 @@ impl Stub {
 }
 
 async fn play(State(played): State<Played>, request: Request) -> Response {
+    {
+        let mut running = played.running.lock().unwrap();
+        running.0 += 1;
+        running.1 = running.1.max(running.0);
+    }
+    // Long enough for others to arrive meanwhile.
+    tokio::time::sleep(Duration::from_millis(2)).await;
     let (head, body) = request.into_parts();
     let body: Bytes = to_bytes(body, usize::MAX).await.unwrap();
     let path = head.uri.to_string().replace("/api/data/v9.2/", "");
@@ -146,6 +165,7 @@ async fn play(State(played): State<Played>, request: Request) -> Response {
     };
     let reply = (played.script.lock().unwrap())(&asked);
     played.asked.lock().unwrap().push(asked);
+    played.running.lock().unwrap().0 -= 1;
     match reply {
         Reply::Say(status, headers, body) => {
             let mut response = Response::builder().status(StatusCode::from_u16(status).unwrap());
@@ -156,7 +176,7 @@ async fn play(State(played): State<Played>, request: Request) -> Response {
         }
         Reply::Cut => {
             let cut = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
-            Response::builder().status(204).header("x", "y").body(Body::from_stream(cut)).unwrap()
+            Response::builder().status(200).body(Body::from_stream(cut)).unwrap()
         }
         Reply::Silence => std::future::pending().await,
     }

@@ -231,7 +231,7 @@ async fn lookups_over_hops_are_resolved_once_and_remembered() {
     assert_eq!(told(&target.write(&writes, soon()).await), ["written"; 2]);
     let asked = stub.asked();
     assert_eq!(asked.len(), 3);
-    assert!(asked[0].path.contains("$filter=acme_CountryId/acme_iso%20eq%20'DK'"), "{asked:?}");
+    assert!(asked[0].path.contains("$filter=acme_CountryId/acme_iso%20eq%20%27DK%27"), "{asked:?}");
     assert_eq!(
         asked[1].json()["Targets"][0]["acme_RegionId@odata.bind"],
         format!("/acme_regions({id})")
@@ -246,6 +246,14 @@ async fn never_more_calls_at_once_than_allowed_and_the_hint_is_followed() {
     let writes: Vec<Write> = (0..12).map(|n| named(&n.to_string())).collect();
     assert_eq!(told(&target.write(&writes, soon()).await), ["written"; 12]);
     assert_eq!(target.calls(), 12);
+    assert_eq!(stub.most_at_once(), 3);
+    let target = built(Config { chunk: 1, parallel: 12, ..config(&stub.url) });
+    assert_eq!(told(&target.write(&writes[..1], soon()).await), ["written"]);
+    stub.most_at_once();
+    let again: Vec<Write> =
+        (0..3).map(|n| write(&n.to_string(), writes[0].row.action.clone())).collect();
+    assert_eq!(told(&target.write(&again, soon()).await), ["written"; 3]);
+    assert_eq!(stub.most_at_once(), 2, "two is what the service recommended");
 }
 
 #[derive(Debug, Default)]
