@@ -327,6 +327,11 @@ c = { from = "s", date = true, secured = true }
     let of_secured = map.row(&change(r#"{"s":"hunter2"}"#)).unwrap_err();
     assert_eq!((of_secured.field.as_deref(), of_secured.detail), (Some("c"), None));
     assert!(secured.message.contains("also refused: c"));
+    let listed = super::sample::map(
+        "secured = [\"a\"]\n[fields]\na = { when = [{ else = { from = \"p\", guid = true } }] }\n",
+    );
+    let of_listed = listed.row(&change(r#"{"p":"hunter2"}"#)).unwrap_err();
+    assert_eq!((of_listed.field.as_deref(), of_listed.detail), (Some("a"), None));
 }
 
 #[test]
