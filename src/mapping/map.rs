@@ -154,7 +154,7 @@ impl Map {
         let mut key = Vec::with_capacity(self.key.len());
         for (column, plan) in &self.key {
             trail.column(column, self.masks(column));
-            let datum = plan.datum(scene, trail).map_err(|fault| fault.field(&**column))?;
+            let datum = plan.datum(scene, trail).map_err(|fault| self.about(column, fault))?;
             let missing = || {
                 let text = format!("{} is missing, null or empty, so there is no key", plan.shown);
                 Fault::new(fault::Kind::KeyMissing, text).field(&**column)
@@ -191,7 +191,7 @@ impl Map {
             match (plan.value(scene, trail), &first) {
                 (Ok(Some(value)), _) => values.push((Arc::clone(column), value)),
                 (Ok(None), _) => {}
-                (Err(fault), None) => first = Some(fault.field(&**column)),
+                (Err(fault), None) => first = Some(self.about(column, fault)),
                 (Err(_), Some(_)) => others.push(&**column),
             }
         }
@@ -205,6 +205,14 @@ impl Map {
                 Err(fault)
             }
         }
+    }
+
+    /// Names the column; what is secured leaves no value behind, wherever in the rule it was refused.
+    fn about(&self, column: &str, mut fault: Fault) -> Fault {
+        if self.masks(column) {
+            fault.detail = None;
+        }
+        fault.field(column)
     }
 
     fn masks(&self, column: &str) -> bool {
