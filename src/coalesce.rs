@@ -33,8 +33,8 @@ impl Stack {
     }
 }
 
-/// Groups rows by map and key, newest first. Rows that are equally new keep their order of arrival,
-/// the later one on top.
+/// Groups rows by map and key, newest first, whatever order they are handed over in. Rows that are
+/// equally new by every clock keep their order of arrival, the later one on top.
 pub fn coalesce(rows: Vec<Mapped>) -> Vec<Stack> {
     let mut keys = BTreeMap::<(String, String), Vec<Mapped>>::new();
     for mapped in rows {
@@ -45,8 +45,14 @@ pub fn coalesce(rows: Vec<Mapped>) -> Vec<Stack> {
 }
 
 /// Orders one key's rows by insertion: the relation is not transitive where only some rows have a
-/// version, and a sort would be free to answer anything.
-fn stacked(rows: Vec<Mapped>) -> Option<Stack> {
+/// version, and a sort would be free to answer anything. They are inserted in one fixed order, so that
+/// even a circle is always cut at the same place; a row newer than all others is on top in any case.
+fn stacked(mut rows: Vec<Mapped>) -> Option<Stack> {
+    let fixed = |mapped: &Mapped| {
+        let order = &mapped.row.order;
+        (order.emitted, order.tie.clone(), order.version, mapped.event)
+    };
+    rows.sort_by_key(fixed);
     let mut sorted: Vec<Mapped> = Vec::with_capacity(rows.len());
     for mapped in rows {
         let older = |other: &Mapped| !other.row.order.is_newer_than(&mapped.row.order);
@@ -79,7 +85,49 @@ mod tests {
         Mapped { row: Arc::new(row), event }
     }
 
+    fn with_version(key: u8, second: i64, version: Option<u64>, event: usize) -> Mapped {
+        let mapped = mapped(key, second, event);
+        let mut row = Row::clone(&mapped.row);
+        row.order.version = version;
+        Mapped { row: Arc::new(row), event }
+    }
+
     proptest! {
+        #[test]
+        fn stacks_do_not_depend_on_the_order_in_which_rows_are_handed_over(
+            rows in prop::collection::vec((0..3_u8, 0..6_i64, prop::option::of(0..4_u64)), 0..40)
+                .prop_flat_map(|rows| {
+                    let numbered: Vec<_> = rows.into_iter().enumerate().collect();
+                    (Just(numbered.clone()), Just(numbered).prop_shuffle())
+                })
+        ) {
+            let made = |rows: &[(usize, (u8, i64, Option<u64>))]| {
+                let row = |(event, (key, at, version)): &(usize, _)| {
+                    with_version(*key, *at, *version, *event)
+                };
+                coalesce(rows.iter().map(row).collect())
+            };
+            prop_assert_eq!(made(&rows.0), made(&rows.1));
+        }
+
+        #[test]
+        fn a_row_newer_than_all_others_is_on_top(
+            rows in prop::collection::vec((0..8_i64, prop::option::of(0..4_u64)), 1..30)
+        ) {
+            let rows: Vec<Mapped> = rows
+                .iter()
+                .enumerate()
+                .map(|(event, (at, version))| with_version(0, *at, *version, event))
+                .collect();
+            let beats_all = rows.iter().find(|one| {
+                let others = rows.iter().filter(|other| other.event != one.event);
+                others.clone().all(|other| one.row.order.is_newer_than(&other.row.order))
+            });
+            if let Some(newest) = beats_all {
+                prop_assert_eq!(&coalesce(rows.clone())[0].newest, newest);
+            }
+        }
+
         #[test]
         fn every_row_is_in_one_stack_and_the_newest_is_on_top(
             rows in prop::collection::vec((0..5_u8, 0..20_i64), 0..60)

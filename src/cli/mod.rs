@@ -1,1 +1,4 @@
-//! cli.
+//! The command line: one module per command; data to stdout, everything else to stderr.
+
+pub mod dev;
+pub mod output;

@@ -32,7 +32,7 @@ pub(super) fn compile(
     let mut problems = Problems::new(Arc::clone(&places));
     problems.extend(read);
     required(&file, &mut problems);
-    systems(&file, around.systems, &mut problems);
+    systems(&file, around, &mut problems);
     let removed = removal::removed(&file, around.defaults, &mut problems);
     let mut bench = Bench { problems: &mut problems, vocabularies, defaults: around.defaults };
     let key = columns("key", &file.key, &mut bench);
@@ -45,6 +45,7 @@ pub(super) fn compile(
     let contract = contract::hash(text, around.defaults, &tables(&key, &fields));
     let destination = Arc::new(destination(&file, contract, &key, &fields, &mut problems));
     let map = Map {
+        name: file.map.as_str().into(),
         destination,
         system: file.from.system,
         entity: file.from.entity,
@@ -101,13 +102,18 @@ fn required(file: &MapFile, problems: &mut Problems) {
     }
 }
 
-fn systems(file: &MapFile, known: &[String], problems: &mut Problems) {
-    for (path, name) in [("from/system", &file.from.system), ("to/system", &file.to.system)] {
-        if !known.is_empty() && !name.is_empty() && !known.contains(name) {
+fn systems(file: &MapFile, around: &Surroundings<'_>, problems: &mut Problems) {
+    let (from, to) = (&file.from.system, &file.to.system);
+    for (path, name) in [("from/system", from), ("to/system", to)] {
+        if !around.systems.is_empty() && !name.is_empty() && !around.systems.contains(name) {
             let message = format!("`{name}` is no system of concord.toml");
-            let known = known.iter().map(String::as_str);
+            let known = around.systems.iter().map(String::as_str);
             problems.unknown(path, ("system-unknown", name), known, message);
         }
+    }
+    if around.systems.contains(to) && !around.targets.contains(to) {
+        let message = format!("`{to}` is a source of events; rows cannot be written to it");
+        problems.error("to/system", "system-kind", message);
     }
 }
 

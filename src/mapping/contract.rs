@@ -20,7 +20,7 @@ pub(super) fn hash(text: &str, defaults: &Defaults, tables: &[String]) -> String
     let mut map = read.ok().and_then(|map| serde_json::to_value(map).ok()).unwrap_or(Value::Null);
     let mut key = Vec::new();
     if let Value::Object(sections) = &mut map {
-        DESCRIBING.iter().for_each(|name| drop(sections.remove(*name)));
+        sections.retain(|name, _| !DESCRIBING.contains(&name.as_str()));
         if let Some(Value::Object(columns)) = sections.get("key") {
             key = columns.keys().cloned().collect();
         }

@@ -64,6 +64,17 @@ pub fn read<T: DeserializeOwned + Default>(
     text: &str,
     edit: &mut dyn FnMut(&str, &str) -> Edit,
 ) -> Document<T> {
+    read_as(file, text, edit, |_| {})
+}
+
+/// The same for a file whose tree is brought into another shape before it is read. Places and paths
+/// stay those of the file.
+pub fn read_as<T: DeserializeOwned + Default>(
+    file: &str,
+    text: &str,
+    edit: &mut dyn FnMut(&str, &str) -> Edit,
+    shape: impl FnOnce(&mut DeTable<'_>),
+) -> Document<T> {
     let index = Lines::of(text);
     let mut noted = Noted { file, lines: &index, problems: Vec::new() };
     let (mut root, errors) = DeTable::parse_recoverable(text);
@@ -73,6 +84,7 @@ pub fn read<T: DeserializeOwned + Default>(
     let mut places = Places { file: file.into(), at: HashMap::new() };
     let mut walk = Walk { places: &mut places, noted: &mut noted, edit };
     walk.table(root.get_mut(), "");
+    shape(root.get_mut());
     let value = settle(&mut root, &mut noted);
     Document { value, places: Arc::new(places), problems: noted.problems }
 }
@@ -202,11 +214,10 @@ impl Noted<'_> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known here: {}", known.join(", ")),
         };
-        let (rule, what) = match message.starts_with("unknown field") {
-            true => ("unknown-key", format!("`{name}` is not a key that is known here")),
-            false => {
-                ("unknown-word", "this is not one of the words that are known here".to_owned())
-            }
+        let (rule, what) = if message.starts_with("unknown field") {
+            ("unknown-key", format!("`{name}` is not a key that is known here"))
+        } else {
+            ("unknown-word", "this is not one of the words that are known here".to_owned())
         };
         self.add(error.span(), rule, what, Some(suggestion));
     }

@@ -1,36 +1,49 @@
-//! The order in which tables are written: parents before the rows that refer to them.
+//! The order in which the maps of one batch are written: parents before children.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Map;
+use super::map::Map;
 
-/// Groups the names of maps so that a map comes after every map that writes a table it looks up. Maps
-/// in a circle, and maps that look up their own table, share a group: the rows that come too early are
-/// tried again once the others are written.
+/// The names of maps by level. A map comes after those that write a table it refers to; what refers
+/// to itself or in a circle comes last, together.
 pub(super) fn levels(maps: &[Arc<Map>]) -> Vec<Vec<String>> {
-    let mut open: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut open: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for map in maps {
+        let tables = referred(map);
         let parents = maps.iter().filter(|parent| {
-            parent.name() != map.name()
-                && parent.destination.system == map.destination.system
-                && looks_up(map, &parent.destination.table)
+            let to = &parent.destination;
+            to.system == map.destination.system
+                && tables.contains(&to.table)
+                && parent.name != map.name
         });
-        open.entry(map.name()).or_default().extend(parents.map(|parent| parent.name()));
+        let parents = parents.map(|parent| parent.name.to_string());
+        open.entry(map.name.to_string()).or_default().extend(parents);
     }
     let mut levels = Vec::new();
     while !open.is_empty() {
-        let waits = |parents: &BTreeSet<&str>| parents.iter().any(|name| open.contains_key(name));
-        let free: Vec<&str> =
-            open.iter().filter(|(_, parents)| !waits(parents)).map(|(name, _)| *name).collect();
-        let level = if free.is_empty() { open.keys().copied().collect() } else { free };
-        open.retain(|name, _| !level.contains(name));
-        levels.push(level.into_iter().map(str::to_owned).collect());
+        let waits = |parents: &BTreeSet<String>| parents.iter().any(|name| open.contains_key(name));
+        let mut ready: Vec<String> = open
+            .iter()
+            .filter(|(_, parents)| !waits(parents))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if ready.is_empty() {
+            ready = open.keys().cloned().collect();
+        }
+        open.retain(|name, _| !ready.contains(name));
+        levels.push(ready);
     }
     levels
 }
 
-fn looks_up(map: &Map, table: &str) -> bool {
-    let plans = map.fields.iter().chain(&map.key).map(|(_, plan)| plan);
-    plans.filter_map(|plan| plan.shape.lookup.as_ref()).any(|(looked, _)| looked == table)
+/// The tables that a map's lookups refer to.
+fn referred(map: &Map) -> BTreeSet<String> {
+    let mut tables = BTreeSet::new();
+    for (_, plan) in map.key.iter().chain(&map.fields) {
+        plan.visit(&mut |plan| {
+            tables.extend(plan.shape.lookup.as_ref().map(|(table, _)| table.clone()));
+        });
+    }
+    tables
 }

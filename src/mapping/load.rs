@@ -80,7 +80,7 @@ fn twins(maps: &[Map]) -> Vec<Problem> {
     let mut found = Vec::new();
     for (index, map) in maps.iter().enumerate() {
         let before = maps.iter().take(index);
-        for other in before.filter(|other| !map.name().is_empty() && other.name() == map.name()) {
+        for other in before.filter(|other| !map.name.is_empty() && other.name == map.name) {
             let same_rows = same_table(map, other) && map.destination.key == other.destination.key;
             if same_rows && !map.versions.overlap(&other.versions) {
                 continue;
@@ -89,8 +89,7 @@ fn twins(maps: &[Map]) -> Vec<Problem> {
             let message = format!(
                 "`{}` is the name of {} too; two files share a name only for the same table and key, \
                  and for payload versions (`from.schema`) that do not overlap",
-                map.name(),
-                other.places.file
+                map.name, other.places.file
             );
             problems.error("map", "map-twice", message);
             found.extend(problems.into_vec());

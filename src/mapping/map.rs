@@ -23,6 +23,8 @@ use crate::row::{Action, Columns, Destination, Key, Row, Value};
 /// One compiled map.
 #[derive(Debug)]
 pub struct Map {
+    /// The map's name.
+    pub name: Arc<str>,
     /// Where its rows go, and what every row carries of the map.
     pub destination: Arc<Destination>,
     /// The source system of `concord.toml`.
@@ -63,11 +65,6 @@ pub struct Filter {
 }
 
 impl Map {
-    /// The map's name.
-    pub fn name(&self) -> &str {
-        &self.destination.map
-    }
-
     /// The row that a change becomes; none when the map leaves it out.
     pub fn row(&self, change: &Change<'_>) -> Result<Option<Row>, Fault> {
         self.mapped(&Scene::of(change), &mut Trail::off())

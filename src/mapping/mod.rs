@@ -49,6 +49,8 @@ pub struct Surroundings<'a> {
     pub defaults: &'a Defaults,
     /// The systems of `concord.toml`; not checked when empty.
     pub systems: &'a [String],
+    /// Those of them that rows can be written to.
+    pub targets: &'a [String],
     /// The app settings, for `${NAME}` of owners.
     pub setting: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -56,15 +58,15 @@ pub struct Surroundings<'a> {
 /// All maps of an installation.
 #[derive(Debug, Default)]
 pub struct Maps {
-    maps: Vec<Arc<Map>>,
+    all: Vec<Arc<Map>>,
     by_entity: HashMap<(String, String), Vec<Arc<Map>>>,
     levels: Vec<Vec<String>>,
     /// What the files have that works but should be decided.
     pub warnings: Vec<Problem>,
 }
 
-/// What a change becomes under one map; none when the map leaves it out.
-pub type Mapped = (Arc<Map>, Result<Option<Row>, Fault>);
+/// The map's name, and what a change becomes under it; none when the map leaves it out.
+pub type Mapped = (Arc<str>, Result<Option<Row>, Fault>);
 
 impl Maps {
     fn of(maps: Vec<Map>, warnings: Vec<Problem>) -> Self {
@@ -75,31 +77,31 @@ impl Maps {
             by_entity.entry(about).or_default().push(Arc::clone(map));
         }
         let levels = levels::levels(&maps);
-        Self { maps, by_entity, levels, warnings }
-    }
-
-    /// The names of the maps in the order in which their rows are written: parents before the rows
-    /// that refer to them. Maps of one level do not wait for each other.
-    pub fn levels(&self) -> &[Vec<String>] {
-        &self.levels
-    }
-
-    /// Where rows go: one destination for each name, that of its highest version.
-    pub fn destinations(&self) -> Vec<Arc<Destination>> {
-        let names: BTreeSet<&str> = self.maps.iter().map(|map| map.name()).collect();
-        let maps = names.into_iter().filter_map(|name| self.get(name));
-        maps.map(|map| Arc::clone(&map.destination)).collect()
+        Self { all: maps, by_entity, levels, warnings }
     }
 
     /// All of them, by file name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Map>> {
-        self.maps.iter()
+        self.all.iter()
     }
 
     /// A map by its name; its highest version, when several read different payloads.
     pub fn get(&self, name: &str) -> Option<&Arc<Map>> {
-        let named = self.maps.iter().filter(|map| map.name() == name);
+        let named = self.all.iter().filter(|map| *map.name == *name);
         named.max_by_key(|map| map.destination.version)
+    }
+
+    /// Where rows go, once for each name of a map.
+    pub fn destinations(&self) -> Vec<Arc<Destination>> {
+        let names: BTreeSet<&str> = self.all.iter().map(|map| &*map.name).collect();
+        let newest = names.into_iter().filter_map(|name| self.get(name));
+        newest.map(|map| Arc::clone(&map.destination)).collect()
+    }
+
+    /// The names of the maps, parents before children: a map stands in a later level than those whose
+    /// table it refers to. Maps that refer to each other share a level.
+    pub fn levels(&self) -> &[Vec<String>] {
+        &self.levels
     }
 
     /// What a change of this system becomes, map by map. Nothing when no map is about its entity. A
@@ -107,26 +109,23 @@ impl Maps {
     pub fn rows(&self, system: &str, change: &Change<'_>) -> Vec<Mapped> {
         let about = (system.to_owned(), entity(&change.entity));
         let Some(maps) = self.by_entity.get(&about) else { return Vec::new() };
-        let accepts = |map: &&Arc<Map>| map.versions.accept(change.schema);
+        let (read, unread): (Vec<_>, Vec<_>) =
+            maps.iter().partition(|map| map.versions.accept(change.schema));
         let mut rows: Vec<Mapped> =
-            maps.iter().filter(accepts).map(|map| (Arc::clone(map), map.row(change))).collect();
-        let mut left: HashMap<(&str, &str), &Arc<Map>> = HashMap::new();
-        for map in maps {
-            let to = (map.destination.system.as_str(), map.destination.table.as_str());
-            if maps.iter().filter(accepts).any(|other| same_table(other, map)) {
-                continue;
-            }
-            let newest = left.entry(to).or_insert(map);
-            if map.destination.version > newest.destination.version {
-                *newest = map;
+            read.iter().map(|map| (Arc::clone(&map.name), map.row(change))).collect();
+        let lost = unread.iter().filter(|map| !read.iter().any(|other| same_table(other, map)));
+        let mut newest: Vec<&Arc<Map>> = Vec::new();
+        for map in lost {
+            match newest.iter_mut().find(|other| same_table(other, map)) {
+                Some(other) if other.destination.version < map.destination.version => *other = map,
+                Some(_) => {}
+                None => newest.push(map),
             }
         }
-        let mut left: Vec<_> = left.into_values().collect();
-        left.sort_by(|one, other| one.name().cmp(other.name()));
-        for map in left {
+        for map in newest {
             let version = change.schema.unwrap_or_default();
             let text = format!("no map reads payload version {version} of {}", map.entity);
-            rows.push((Arc::clone(map), Err(Fault::new(Kind::SchemaUnknown, text))));
+            rows.push((Arc::clone(&map.name), Err(Fault::new(Kind::SchemaUnknown, text))));
         }
         rows
     }

@@ -33,15 +33,19 @@ impl OwnerPlan {
             }
         };
         match rule {
-            Rule::Property(text) => match Uuid::try_parse(text) {
-                Ok(id) => Some(Self::Always(if team { Owner::Team(id) } else { Owner::User(id) })),
-                Err(_) => {
-                    let message = "an owner is a GUID, a setting such as \"${SALES_TEAM}\" that \
-                                   holds one, or a rule such as { from = \"owner\" }";
-                    bench.problems.error(path, "owner-rule", message);
-                    None
+            Rule::Property(text) => {
+                if let Ok(id) = Uuid::try_parse(text) {
+                    return Some(Self::Always(if team {
+                        Owner::Team(id)
+                    } else {
+                        Owner::User(id)
+                    }));
                 }
-            },
+                let message = "an owner is a GUID, a setting such as \"${SALES_TEAM}\" that holds \
+                               one, or a rule such as { from = \"owner\" }";
+                bench.problems.error(path, "owner-rule", message);
+                None
+            }
             Rule::Parts(parts) => {
                 let parts = Parts { guid: Some(true), ..(**parts).clone() };
                 let plan = bench.rule(path, &Rule::Parts(Box::new(parts)));

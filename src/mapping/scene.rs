@@ -98,7 +98,7 @@ fn member<'c>(object: &'c RawValue, name: &str) -> Option<&'c RawValue> {
 }
 
 fn bare(name: &str) -> impl Iterator<Item = char> {
-    name.chars().filter(|char| char.is_ascii_alphanumeric())
+    name.chars().filter(char::is_ascii_alphanumeric)
 }
 
 fn lower(name: &str) -> impl Iterator<Item = char> {

@@ -19,7 +19,7 @@ pub enum StatePlan {
     /// By a value.
     By {
         /// The value.
-        plan: Plan,
+        plan: Box<Plan>,
         /// Value = pair.
         values: IndexMap<String, State>,
         /// When the value is missing, null or empty.
@@ -38,7 +38,7 @@ impl StatePlan {
                     let message = "`by` means nothing without `values`";
                     bench.problems.error("state", "key-alone", message);
                 }
-                let plan = bench.rule("state/by", by);
+                let plan = Box::new(bench.rule("state/by", by));
                 Some(Self::By { plan, values: rule.values.clone(), default: rule.default })
             }
             (Some(_), Some(_)) | (None, None) => {

@@ -65,9 +65,8 @@ impl Trail {
     ) {
         let Some(steps) = &mut self.steps else { return };
         let masked = self.masked || self.secret.iter().any(|name| source.contains(name.as_str()));
-        let show = |value: &Datum<'_>| match value.is_absent() || !masked {
-            true => value.show(),
-            false => MASK.to_owned(),
+        let show = |value: &Datum<'_>| {
+            if masked && !value.is_absent() { MASK.to_owned() } else { value.show() }
         };
         steps.push(Step {
             column: self.column.clone(),

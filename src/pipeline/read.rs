@@ -69,7 +69,6 @@ impl Pipeline {
         let index = read.members.len();
         let only = &event.only;
         for (map, mapped) in self.maps.rows(&delivery.system, change) {
-            let map: Arc<str> = map.name().into();
             if !only.is_empty() && !only.iter().any(|name| **name == *map) {
                 continue;
             }

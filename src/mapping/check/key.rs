@@ -11,12 +11,11 @@ impl Lint<'_> {
         let mut known = true;
         for (column, plan) in &map.key {
             let path = format!("key/{column}");
-            match table.columns.get(&**column) {
-                Some(described) => self.fits(&path, column, plan, described),
-                None => {
-                    known = false;
-                    self.unknown_column(&path, column, table);
-                }
+            if let Some(described) = table.columns.get(&**column) {
+                self.fits(&path, column, plan, described);
+            } else {
+                known = false;
+                self.unknown_column(&path, column, table);
             }
         }
         if known {

@@ -19,8 +19,8 @@ pub(super) fn columns(maps: &Maps) -> Vec<Problem> {
     let mut found = Vec::new();
     for ((_, table, column), maps) in &writers {
         for map in maps {
-            let others = maps.iter().filter(|other| other.name() != map.name());
-            let others: Vec<&str> = others.map(|other| other.name()).collect();
+            let others = maps.iter().filter(|other| other.name != map.name);
+            let others: Vec<&str> = others.map(|other| &*other.name).collect();
             if others.is_empty() || decided(map, column) {
                 continue;
             }

@@ -27,23 +27,19 @@ use crate::row::{Keep, State};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(title = "Concord map")]
+#[schemars(extend("required" = ["map", "version", "from", "to", "key"]))]
 pub struct MapFile {
     /// The map's name. Rows in the ledger are remembered under it.
-    #[schemars(required)]
     pub map: String,
     /// The map's version, stored with every row written. Raise it with every change of meaning.
-    #[schemars(required)]
     pub version: u32,
     /// What the map is for, in a sentence.
     pub description: Option<String>,
     /// Where changes come from.
-    #[schemars(required)]
     pub from: From,
     /// Where rows go.
-    #[schemars(required)]
     pub to: To,
     /// The key columns, in this order: an alternate key of the table.
-    #[schemars(required)]
     pub key: IndexMap<String, Rule>,
     /// Column = rule. A bare text is short for `{ from = "…" }`.
     pub fields: IndexMap<String, Rule>,
@@ -68,13 +64,12 @@ pub struct MapFile {
 /// Where changes come from.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["system", "entity"]))]
 pub struct From {
     /// The source system of `concord.toml`.
-    #[schemars(required)]
     pub system: String,
     /// The kind of thing: `/Customer`, `account`, an event type. Compared without case; the leading
     /// slash does not matter.
-    #[schemars(required)]
     pub entity: String,
     /// The payload versions this map reads, such as `">=1 <3"`. All when absent.
     pub schema: Option<String>,
@@ -83,24 +78,22 @@ pub struct From {
 /// Where rows go.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["system", "table"]))]
 pub struct To {
     /// The target system of `concord.toml`.
-    #[schemars(required)]
     pub system: String,
     /// The table's logical name.
-    #[schemars(required)]
     pub table: String,
 }
 
 /// Which changes the map is about.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["when", "leaves"]))]
 pub struct Filter {
     /// All of these must hold.
-    #[schemars(required)]
     pub when: Vec<Condition>,
     /// What becomes of a row that was written and no longer passes.
-    #[schemars(required)]
     pub leaves: Option<Leaves>,
 }
 
@@ -196,6 +189,7 @@ pub struct Ledger {
 /// A decision that somebody made and must be able to explain.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["reason", "owner", "date"]))]
 pub struct Decision {
     /// What it is about.
     pub about: Option<String>,
@@ -204,13 +198,10 @@ pub struct Decision {
     /// The columns it is about; all when absent.
     pub columns: Vec<String>,
     /// Why.
-    #[schemars(required)]
     pub reason: Option<String>,
     /// Who decided.
-    #[schemars(required)]
     pub owner: Option<String>,
     /// When, as `2026-03-01`.
-    #[schemars(required)]
     pub date: Option<Day>,
 }
 
@@ -225,12 +216,12 @@ pub enum Winner {
 /// A rule that a change must pass before its row is written.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["message"]))]
 pub struct Validate {
     /// A jq program that must yield `true`.
     pub expr: Option<String>,
     /// Or: conditions that must all hold.
     pub when: Vec<Condition>,
     /// What the operator reads when it does not hold.
-    #[schemars(required)]
     pub message: String,
 }

@@ -67,12 +67,11 @@ pub enum Pick {
 /// A reference from one thing to another.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["type", "origin"]))]
 pub struct Edge {
     /// The kind of edge, `/WorksFor`.
-    #[schemars(required)]
     pub r#type: String,
     /// The origin of the code at the other end.
-    #[schemars(required)]
     pub origin: String,
     /// Only edges that leave this thing, or only those that reach it; found out by comparing both ends
     /// with the thing's own codes.
@@ -94,9 +93,9 @@ pub enum Direction {
 /// Several properties in one text.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["from"]))]
 pub struct Join {
     /// The properties.
-    #[schemars(required)]
     pub from: Vec<String>,
     /// What stands between them.
     pub with: String,
@@ -105,9 +104,9 @@ pub struct Join {
 /// One piece of a text.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["on"]))]
 pub struct Split {
     /// What stands between the pieces.
-    #[schemars(required)]
     pub on: String,
     /// Which piece, from 0; negative numbers count from the end. A piece that is not there is null.
     pub at: i32,
@@ -116,9 +115,9 @@ pub struct Split {
 /// A replacement.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["pattern"]))]
 pub struct Replace {
     /// The regular expression to find.
-    #[schemars(required)]
     pub pattern: String,
     /// What to put there; `$1` or `${name}` stands for a group.
     pub with: String,
@@ -277,12 +276,11 @@ pub enum Boolean {
 /// Own words for yes and no, compared without case.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["true", "false"]))]
 pub struct Words {
     /// Words for yes.
-    #[schemars(required)]
     pub r#true: Vec<String>,
     /// Words for no.
-    #[schemars(required)]
     pub r#false: Vec<String>,
 }
 

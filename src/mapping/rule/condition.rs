@@ -72,7 +72,9 @@ impl Test {
             Self::Value { of, .. } => of.visit(see),
             Self::Expr(_) => {}
             Self::All(tests) | Self::Any(tests) | Self::None(tests) => {
-                tests.iter().for_each(|test| test.visit(see));
+                for test in tests {
+                    test.visit(see);
+                }
             }
         }
     }

@@ -7,7 +7,6 @@
 pub mod code;
 pub mod compile;
 pub mod condition;
-mod conversions;
 pub mod convert;
 pub mod country;
 pub mod currency;

@@ -53,7 +53,7 @@ impl Notation {
             Some((whole, fraction)) => (whole, Some(fraction)),
             None => (text, None),
         };
-        let sign = if whole.starts_with(['-', '+']) { 1 } else { 0 };
+        let sign = usize::from(whole.starts_with(['-', '+']));
         let (sign, whole) = whole.split_at_checked(sign)?;
         let mut plain = sign.trim_start_matches('+').to_owned();
         match self.group.filter(|group| whole.contains(*group)) {

@@ -76,9 +76,15 @@ impl Source {
                     test.visit(see);
                     plan.visit(see);
                 }
-                otherwise.iter().for_each(|plan| plan.visit(see));
+                if let Some(plan) = otherwise {
+                    plan.visit(see);
+                }
             }
-            Self::Composite { by, .. } => by.iter().for_each(|(_, plan)| plan.visit(see)),
+            Self::Composite { by, .. } => {
+                for (_, plan) in by {
+                    plan.visit(see);
+                }
+            }
             Self::Properties(_)
             | Self::Fact(_)
             | Self::Constant(_)

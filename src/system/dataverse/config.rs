@@ -60,7 +60,7 @@ impl Config {
 
     /// The root of the Web API without a final slash. Without tokens, and without TLS, the address
     /// must be a loopback one.
-    pub(super) fn root(&self, tokens: bool) -> Result<String, Fault> {
+    pub fn root(&self, tokens: bool) -> Result<String, Fault> {
         let name = &self.name;
         let wrong = |why: &str| {
             Fault::new(Kind::Misconfigured, format!("system {name}: url {why}")).field("url")

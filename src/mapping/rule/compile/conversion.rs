@@ -3,18 +3,19 @@
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
-use super::compile::{Bench, constant, shape_of};
-use super::convert::{Act, Part};
-use super::country::{Countries, OVERLAY};
-use super::date::Calendar;
-use super::lookup::{self, Reference};
-use super::number::Notation;
-use super::phone::Phones;
-use super::values::{Choices, Table, YesNo};
-use super::{Plan, Shape, Source};
+use super::Bench;
+use super::shape::{constant, shape_of};
 use crate::mapping::file::{
-    Boolean, Country, Date, Decimal, Lookup, Number, Parts, Phone, PhonePart,
+    Boolean, Country, CountryForm, Date, Decimal, Lookup, Number, Parts, Phone, PhonePart,
 };
+use crate::mapping::rule::convert::{Act, Part};
+use crate::mapping::rule::country::{Countries, OVERLAY};
+use crate::mapping::rule::date::Calendar;
+use crate::mapping::rule::lookup::{self, Reference};
+use crate::mapping::rule::number::Notation;
+use crate::mapping::rule::phone::Phones;
+use crate::mapping::rule::values::{Choices, Table, YesNo};
+use crate::mapping::rule::{Plan, Shape, Source};
 use crate::row::Value;
 use crate::system::ColumnKind;
 
@@ -31,10 +32,9 @@ impl Plan {
 impl Bench<'_> {
     pub(super) fn standards(&mut self, path: &str, parts: &Parts, plan: &mut Plan) {
         let before = plan.parts.len();
-        if let Some(country) = &parts.country {
-            if let Some(countries) = self.countries(path, country) {
-                plan.push("country", Act::Country(countries));
-            }
+        let country = parts.country.as_ref();
+        if let Some(countries) = country.and_then(|country| self.countries(path, country)) {
+            plan.push("country", Act::Country(countries));
         }
         if let Some(currency) = parts.currency {
             plan.push("currency", Act::Currency(currency));
@@ -47,16 +47,16 @@ impl Bench<'_> {
                 Phone::Region(region) => (region, PhonePart::default()),
                 Phone::Part { region, part } => (region, *part),
             };
-            match region.to_ascii_uppercase().parse() {
-                Ok(region) => plan.push("phone", Act::Phone(Phones { region, part })),
-                Err(_) => {
-                    let message = format!("`{region}` is no region; write two letters, such as DK");
-                    self.problems.error(&format!("{path}/phone"), "region-unknown", message);
-                }
+            if let Ok(region) = region.to_ascii_uppercase().parse() {
+                plan.push("phone", Act::Phone(Phones { region, part }));
+            } else {
+                let message = format!("`{region}` is no region; write two letters, such as DK");
+                self.problems.error(&format!("{path}/phone"), "region-unknown", message);
             }
         }
         if plan.parts.len() > before {
             plan.yields(ColumnKind::Text);
+            plan.shape.longest = longest(parts);
         }
         if plan.parts.len() > before + 1 {
             let message = "at most one of country, currency, language and phone";
@@ -138,6 +138,7 @@ impl Bench<'_> {
                     known,
                     message,
                 );
+                return None;
             }
         }
         match read.table(from, to) {
@@ -154,14 +155,13 @@ impl Bench<'_> {
     }
 
     pub(super) fn conversion(&mut self, path: &str, parts: &Parts, plan: &mut Plan) {
-        let before = plan.parts.len();
-        let formats = || parts.formats.clone().unwrap_or_default();
-        if let Some(zone) = self.zone(&format!("{path}/date"), parts.date.as_ref()) {
-            plan.push("date", Act::Date(Calendar { zone, formats: formats() }));
+        let (date, datetime) = (parts.date.as_ref(), parts.datetime.as_ref());
+        if let Some(calendar) = self.calendar(&format!("{path}/date"), date, parts) {
+            plan.push("date", Act::Date(calendar));
             plan.yields(ColumnKind::Date);
         }
-        if let Some(zone) = self.zone(&format!("{path}/datetime"), parts.datetime.as_ref()) {
-            plan.push("datetime", Act::Time(Calendar { zone, formats: formats() }));
+        if let Some(calendar) = self.calendar(&format!("{path}/datetime"), datetime, parts) {
+            plan.push("datetime", Act::Time(calendar));
             plan.yields(ColumnKind::Time);
         }
         if let Some(notation) = self.notation(path, parts.decimal.as_ref()) {
@@ -192,29 +192,29 @@ impl Bench<'_> {
             plan.push("guid", Act::Guid);
             plan.yields(ColumnKind::Guid);
         }
-        if plan.parts.len() > before + 1 {
+        if several(parts) {
             let message = "at most one of date, datetime, decimal, integer, boolean, choice, choices \
                            and guid";
             self.problems.error(path, "several-conversions", message);
         }
     }
 
-    /// Outer none: no such part. Inner none: no zone.
-    fn zone(&mut self, path: &str, date: Option<&Date>) -> Option<Option<TimeZone>> {
-        match date? {
-            Date::Plain(is) => is.then_some(None),
-            Date::Zone(name) => match TimeZone::get(name) {
-                Ok(zone) => Some(Some(zone)),
-                Err(_) => {
-                    let zones = jiff::tz::db().available();
-                    let names: Vec<String> = zones.map(|zone| zone.to_string()).collect();
-                    let known = names.iter().map(String::as_str);
-                    let message = format!("`{name}` is no time zone of the IANA database");
-                    self.problems.unknown(path, ("zone-unknown", name), known, message);
-                    None
-                }
-            },
+    /// The calendar that reads dates; none when the part is not there, or is wrong.
+    fn calendar(&mut self, path: &str, date: Option<&Date>, parts: &Parts) -> Option<Calendar> {
+        let formats = parts.formats.clone().unwrap_or_default();
+        let name = match date? {
+            Date::Plain(is) => return is.then_some(Calendar { zone: None, formats }),
+            Date::Zone(name) => name,
+        };
+        if let Ok(zone) = TimeZone::get(name) {
+            return Some(Calendar { zone: Some(zone), formats });
         }
+        let zones = jiff::tz::db().available();
+        let names: Vec<String> = zones.map(|zone| zone.to_string()).collect();
+        let known = names.iter().map(String::as_str);
+        let message = format!("`{name}` is no time zone of the IANA database");
+        self.problems.unknown(path, ("zone-unknown", name), known, message);
+        None
     }
 
     fn notation(&mut self, path: &str, decimal: Option<&Decimal>) -> Option<Notation> {
@@ -256,6 +256,35 @@ impl Bench<'_> {
     }
 }
 
+/// The longest that a standard code can be.
+fn longest(parts: &Parts) -> Option<u32> {
+    let country = parts.country.as_ref().map(|country| match country {
+        Country::Form(to) | Country::With { to, .. } => *to,
+    });
+    match country {
+        Some(CountryForm::Alpha2) => Some(2),
+        Some(CountryForm::Name) => None,
+        // E.164 has fifteen digits and a plus sign
+        None if parts.phone.is_some() => Some(16),
+        Some(CountryForm::Alpha3 | CountryForm::Numeric) | None => Some(3),
+    }
+}
+
+/// Whether more than one conversion is named.
+fn several(parts: &Parts) -> bool {
+    let named = [
+        parts.date.is_some(),
+        parts.datetime.is_some(),
+        parts.decimal.is_some(),
+        parts.integer == Some(true),
+        parts.boolean.is_some(),
+        parts.choice.is_some(),
+        parts.choices.is_some(),
+        parts.guid == Some(true),
+    ];
+    named.into_iter().filter(|named| *named).count() > 1
+}
+
 fn choices(parts: &Parts, plan: &mut Plan) {
     let listed = |number: &Number| match number {
         Number::Plain(is) => is.then(Choices::default),
@@ -266,9 +295,10 @@ fn choices(parts: &Parts, plan: &mut Plan) {
         let numbers = choices.0.iter().flat_map(|labels| labels.values().copied()).collect();
         let kind = if several { ColumnKind::Choices } else { ColumnKind::Choice };
         plan.shape = Shape { kind: Some(kind), numbers, ..Shape::default() };
-        match several {
-            false => plan.push("choice", Act::Choice(choices)),
-            true => plan.push("choices", Act::Choices(choices)),
+        if several {
+            plan.push("choices", Act::Choices(choices));
+        } else {
+            plan.push("choice", Act::Choice(choices));
         }
     }
 }

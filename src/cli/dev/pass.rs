@@ -1,0 +1,170 @@
+//! One pass of events through everything: feed, watch, wait until all is settled.
+
+use std::fs::File;
+use std::future::Future;
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use super::Error;
+use super::stage::{Sends, Stage};
+use super::tally::Tally;
+use super::view::{FRAME, View};
+use crate::clock::Clock;
+use crate::emulator::host::Notice;
+
+/// The longest that a pass may take.
+const LONGEST: Duration = Duration::from_mins(30);
+
+/// How often the work queue is asked whether it is empty.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A running pass.
+pub(super) struct Pass<'a> {
+    stage: &'a Stage,
+    tally: Mutex<Tally>,
+    view: View,
+    log: Mutex<File>,
+}
+
+/// What a pass came to.
+pub(super) struct Passed {
+    pub(super) tally: Tally,
+    pub(super) took: Duration,
+    /// Messages left in the work queue.
+    pub(super) waiting: u64,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass over this stage. The handler's own lines go to `handler.log` in the storage folder.
+    pub(super) fn new(stage: &'a Stage) -> Result<Self, Error> {
+        let path = stage.folder.path.join("handler.log");
+        let log = File::create(&path).map_err(|source| Error::Unreadable { path, source })?;
+        let view = View::new(stage.hub.partitions());
+        Ok(Self { stage, tally: Mutex::default(), view, log: Mutex::new(log) })
+    }
+
+    /// Feeds the events and returns when every one is settled, or when the time is over.
+    pub(super) async fn once(
+        &self,
+        sends: Sends,
+        notices: &mut mpsc::UnboundedReceiver<Notice>,
+    ) -> Result<Passed, Error> {
+        let start = Instant::now();
+        self.feed(sends);
+        let settled = async { timeout(LONGEST, self.settled()).await.unwrap_or(Ok(())) };
+        self.while_running(settled, notices).await??;
+        let took = start.elapsed();
+        while let Ok(notice) = notices.try_recv() {
+            self.note(&notice);
+        }
+        self.draw();
+        self.view.finish();
+        let waiting = self.stage.stores.work.depth().await?;
+        Ok(Passed { tally: self.tally().clone(), took, waiting })
+    }
+
+    /// Feeds the events, says when they are through, and stays until it is interrupted.
+    pub(super) async fn stay(
+        &self,
+        sends: Sends,
+        notices: &mut mpsc::UnboundedReceiver<Notice>,
+    ) -> Result<(), Error> {
+        self.feed(sends);
+        let staying = async {
+            self.stage.hub.consumed(&self.stage.group).await;
+            self.view.say("every event was handed over; stop with ctrl-c");
+            std::future::pending::<()>().await;
+        };
+        match self.while_running(staying, notices).await {
+            Ok(()) | Err(Error::Interrupted) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn feed(&self, sends: Sends) {
+        let clock = crate::clock::SystemClock;
+        for (partition, bodies) in sends {
+            self.stage.hub.send(partition, bodies, clock.now());
+        }
+    }
+
+    /// Runs the host and watches it until `done` is.
+    async fn while_running<T>(
+        &self,
+        done: impl Future<Output = T>,
+        notices: &mut mpsc::UnboundedReceiver<Notice>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            done = done => Ok(done),
+            ended = self.stage.host.run() => Err(ended.err().map_or(Error::Interrupted, Error::from)),
+            () = self.watch(notices) => Err(Error::Interrupted),
+            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+        }
+    }
+
+    /// Every event is checkpointed and nothing waits in the work queue, also after the timers have run.
+    async fn settled(&self) -> Result<(), Error> {
+        self.stage.hub.consumed(&self.stage.group).await;
+        self.work_is_done().await?;
+        for timer in &self.stage.timers {
+            self.stage.host.fire(timer).await;
+        }
+        self.work_is_done().await
+    }
+
+    async fn work_is_done(&self) -> Result<(), Error> {
+        while self.stage.stores.work.depth().await? > 0 {
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    async fn watch(&self, notices: &mut mpsc::UnboundedReceiver<Notice>) {
+        let mut frames = interval(FRAME);
+        frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                notice = notices.recv() => match notice {
+                    Some(notice) => self.note(&notice),
+                    None => return,
+                },
+                _ = frames.tick() => self.draw(),
+            }
+        }
+    }
+
+    fn draw(&self) {
+        let calls = self.stage.calls();
+        self.view.update(&self.stage.hub, &self.stage.group, &self.tally(), &calls);
+    }
+
+    fn note(&self, notice: &Notice) {
+        self.tally().note(notice);
+        match notice {
+            Notice::Line { error, text } => {
+                let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+                // A full disk shows elsewhere.
+                writeln!(log, "{text}").ok();
+                if *error {
+                    self.view.say(&format!("handler: {text}"));
+                }
+            }
+            Notice::Failed { call, reason } => {
+                self.view.say(&format!("{} failed and comes again: {reason}", call.function));
+            }
+            Notice::Lost { call, reason } => {
+                self.view.say(&format!("{} lost {} events: {reason}", call.function, call.events));
+            }
+            Notice::Restarting(reason) => self.view.say(&format!("handler restarted: {reason}")),
+            Notice::Done { .. } | Notice::Ready(_) => {}
+        }
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
