@@ -116,10 +116,10 @@ fn shown(row: &Row) -> String {
 }
 
 fn plain(value: &Value) -> String {
-    match value {
-        Value::Text(text) => serde_json::to_string(text).unwrap(),
-        other => other.to_string(),
+    if let Value::Text(text) = value {
+        return serde_json::to_string(text).unwrap();
     }
+    value.to_string()
 }
 
 /// The change that the page describes.
