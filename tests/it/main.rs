@@ -4,4 +4,5 @@
 
 mod clients;
 mod contract;
+mod language;
 mod support;

@@ -14,6 +14,7 @@ pub(crate) fn maps() -> (Arc<Maps>, BTreeMap<Arc<str>, Decoder>) {
     let around = Surroundings {
         defaults: &Defaults::default(),
         systems: &["mdm".to_owned(), "sales".to_owned()],
+        targets: &["sales".to_owned()],
         setting: &|_| None,
     };
     let maps = Maps::load(Path::new("tests/fixtures/simulate"), &around);

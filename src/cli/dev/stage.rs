@@ -168,3 +168,42 @@ async fn open(
     let config = Config { place, names, credential };
     Ok(store::open(&config, Arc::clone(clock), chance.clone()).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::cli::dev::expected::Consumer;
+    use crate::emulator::dataverse::faults::Faults;
+
+    #[tokio::test]
+    async fn the_shipped_project_is_set_up_with_an_empty_environment_for_each_target() {
+        let args = Args {
+            once: true,
+            json: false,
+            input: None,
+            root: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
+            maps: None,
+            schema: None,
+            faults: Faults::default(),
+            storage: None,
+            organisations: None,
+            seed: 1,
+            pace: 1,
+        };
+        let (stage, _notices) = Stage::set(&args).await.unwrap();
+        assert!(stage.calls().iter().all(|(_, calls)| *calls == 0), "seeding does not count");
+        for consumer in Consumer::ALL {
+            let web = stage.web(consumer.system()).unwrap();
+            assert!(web.held(consumer).await.unwrap().is_empty());
+        }
+        let logistics = stage.web("logistics").unwrap();
+        let countries = logistics.rows("acme_countries", &["acme_number"]).await.unwrap();
+        assert_eq!(countries.len(), stage.countries.len());
+        assert_eq!((stage.group.as_str(), stage.timers.len()), ("$Default", 1));
+        let folder = stage.folder.path.clone();
+        drop(stage);
+        assert!(!folder.exists());
+    }
+}
