@@ -54,7 +54,7 @@ pub enum Error {
         name: String,
         /// Why.
         #[source]
-        source: Fault,
+        source: Box<Fault>,
     },
 }
 
@@ -145,7 +145,7 @@ pub fn environments(
     let mut environments = BTreeMap::new();
     for (name, target) in &config.targets {
         let config::Target::Dataverse(settings, credential) = target;
-        let failed = |source| Error::Target { name: name.clone(), source };
+        let failed = |fault| Error::Target { name: name.clone(), source: Box::new(fault) };
         let tokens = credential.as_ref().map(|credential| {
             let scope = format!("{}/.default", settings.url.trim_end_matches('/'));
             let tokens = Tokens::new(credential, &scope, Arc::clone(clock)).map_err(fault)?;

@@ -1,2 +1,8 @@
 //! The `concord` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    concord::cli::run().await
+}

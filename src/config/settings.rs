@@ -67,9 +67,9 @@ impl Settings {
         Ok(config)
     }
 
-    /// What is logged, `CONCORD_LOG`, in the words of `tracing`'s filters; `info` when not set.
-    pub fn log(&self) -> &str {
-        self.get(LOG).unwrap_or("info")
+    /// What is logged, `CONCORD_LOG`, in the words of `tracing`'s filters.
+    pub fn log(&self) -> Option<&str> {
+        self.get(LOG)
     }
 
     /// The port that the host expects the handler on.

@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Counts what was used since it was last asked, so that the figures of all log lines add up to what
 /// was used in all, also when calls overlap.
 pub struct Meter {
-    gauges: Vec<(&'static str, Box<dyn Fn() -> u64 + Send + Sync>, AtomicU64)>,
+    gauges: Vec<(&'static str, Total, AtomicU64)>,
 }
+
+/// Reads a running total.
+pub type Total = Box<dyn Fn() -> u64 + Send + Sync>;
 
 impl Meter {
     /// Reads these running totals.
-    pub fn new(
-        gauges: impl IntoIterator<Item = (&'static str, Box<dyn Fn() -> u64 + Send + Sync>)>,
-    ) -> Self {
+    pub fn new(gauges: impl IntoIterator<Item = (&'static str, Total)>) -> Self {
         let zero = |(name, total)| (name, total, AtomicU64::new(0));
         Self { gauges: gauges.into_iter().map(zero).collect() }
     }
@@ -43,8 +44,7 @@ mod tests {
     fn figures_told_one_after_the_other_add_up_to_the_total() {
         let total = Arc::new(AtomicU64::new(0));
         let read = Arc::clone(&total);
-        let gauge: Box<dyn Fn() -> u64 + Send + Sync> =
-            Box::new(move || read.load(Ordering::Relaxed));
+        let gauge: Total = Box::new(move || read.load(Ordering::Relaxed));
         let meter = Meter::new([("calls", gauge)]);
         total.store(3, Ordering::Relaxed);
         assert_eq!(meter.used().collect::<Vec<_>>(), [("calls", 3)]);

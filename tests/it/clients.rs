@@ -11,7 +11,7 @@ use concord::emulator::dataverse::state::Options;
 use tokio::process::Command;
 
 /// How long a client may take.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_client_works_unchanged() {

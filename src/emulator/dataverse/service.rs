@@ -6,9 +6,11 @@ use axum::http::Method;
 use crate::emulator::dataverse::answer::Answer;
 use crate::emulator::dataverse::call::Call;
 use crate::emulator::dataverse::refusal::Refusal;
+use crate::emulator::dataverse::relation::Relation;
 use crate::emulator::dataverse::session::Session;
 use crate::emulator::dataverse::{
-    batch, counters, files, functions, metadata, multiple, property, read, reference, render, write,
+    batch, counters, files, functions, metadata, multiple, property, read, reference, relation,
+    render, write,
 };
 
 /// Answers one request; what is refused becomes an error answer.
@@ -87,9 +89,17 @@ fn member(session: &mut Session<'_>, call: &Call, member: &str) -> Result<Answer
         Method::GET => read::member(session, call, member),
         Method::PUT => property::put(session, call, member),
         Method::DELETE => property::delete(session, call, member),
-        Method::POST => functions::bound(session, call, member),
+        Method::POST => match related(session, call, member) {
+            Some(relation) => write::create_related(session, call, &relation),
+            None => functions::bound(session, call, member),
+        },
         _ => Err(call.unknown()),
     }
+}
+
+fn related(session: &Session<'_>, call: &Call, member: &str) -> Option<Relation> {
+    let table = session.env.by_set(&call.path.first()?.name)?;
+    relation::find(session.env, &table.definition.logical_name, member)
 }
 
 fn service_document(session: &Session<'_>, call: &Call) -> Result<Answer, Refusal> {

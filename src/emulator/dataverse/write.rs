@@ -9,6 +9,7 @@ use crate::emulator::dataverse::call::Call;
 use crate::emulator::dataverse::condition::Condition;
 use crate::emulator::dataverse::locate::{self, Located};
 use crate::emulator::dataverse::refusal::Refusal;
+use crate::emulator::dataverse::relation::{self, Relation};
 use crate::emulator::dataverse::session::Session;
 use crate::emulator::dataverse::{delete, read, rows, upsert};
 
@@ -17,12 +18,36 @@ pub fn create(session: &mut Session<'_>, call: &Call, set: &str) -> Result<Answe
     let table = locate::table(session.env, set)?.definition.logical_name.clone();
     let members = body::members(&call.body, set)?;
     let id = rows::create(session, &table, &members, &[], None)?;
+    answer_created(session, call, (&table, set, id))
+}
+
+fn answer_created(
+    session: &mut Session<'_>,
+    call: &Call,
+    (table, set, id): (&str, &str, Uuid),
+) -> Result<Answer, Refusal> {
     let url = format!("{}{set}({id})", call.base);
     session.written = Some(url.clone());
     if call.prefer.representation {
-        return representation(session, call, (&table, id), 201);
+        return representation(session, call, (table, id), 201);
     }
     Ok(Answer::written(&url))
+}
+
+/// `POST /set(key)/collection`: a new row on the other side of a relationship, tied to this one.
+pub fn create_related(
+    session: &mut Session<'_>,
+    call: &Call,
+    relation: &Relation,
+) -> Result<Answer, Refusal> {
+    let located = locate(session, call)?;
+    let owner = located.existing(session.env)?;
+    let table = relation.table();
+    let set = session.table(table)?.definition.entity_set.clone();
+    let members = body::members(&call.body, &set)?;
+    let id = rows::create(session, table, &members, &[], None)?;
+    relation::tie(session, relation, (owner, &located.table), (table, id))?;
+    answer_created(session, call, (table, &set, id))
 }
 
 /// `PATCH /set(key)`: update or create, 204 for both, or 200 and 201 with the row.

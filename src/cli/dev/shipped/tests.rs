@@ -17,8 +17,12 @@ use crate::row::{Action, Removal, Row, Value};
 fn shipped_maps() -> (Maps, Countries) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("maps");
     let systems = ["mdm", "sales", "finance", "logistics"].map(str::to_owned);
-    let around =
-        Surroundings { defaults: &Defaults::default(), systems: &systems, setting: &|_| None };
+    let around = Surroundings {
+        defaults: &Defaults::default(),
+        systems: &systems,
+        targets: &systems[1..],
+        setting: &|_| None,
+    };
     let maps = Maps::load(&folder, &around);
     let maps = maps.unwrap_or_else(|problems| panic!("{problems:#?}"));
     assert!(maps.warnings.is_empty(), "{:#?}", maps.warnings);
@@ -35,7 +39,9 @@ fn mapped(maps: &Maps, event: &Event) -> Result<BTreeMap<String, Mapped>, &'stat
     let decoded = decoder.decode(event).remove(0);
     let change = decoded.change.map_err(|fault| fault.kind.code())?;
     let rows = maps.rows("mdm", &change).into_iter();
-    Ok(rows.map(|mapped| (mapped.0.destination.system.clone(), mapped)).collect())
+    Ok(rows
+        .map(|mapped| (maps.get(&mapped.0).unwrap().destination.system.clone(), mapped))
+        .collect())
 }
 
 fn plain(value: &Value) -> Json {

@@ -1,16 +1,17 @@
 //! Requests for metadata: `EntityDefinitions`, `RelationshipDefinitions`, `GlobalOptionSetDefinitions` and
-//! what lies below them, `$metadata`, `CreateEntities` and `RetrieveMetadataChanges`.
+//! what lies below them, `$metadata`, `CreateEntities` and `RetrieveMetadataChanges`. There is no cache, so
+//! every answer is as fresh as `Consistency: Strong` asks. Definitions are changed by PUT, never by PATCH.
 
 use axum::http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::define;
-use super::element::Element;
+use super::element::{Element, Members};
 use super::list::{List, one};
 use super::place::{Found, Place, is_metadata};
 use super::{changes, csdl};
-use crate::emulator::dataverse::address::Segment;
+use crate::emulator::dataverse::address::{Arguments, Segment};
 use crate::emulator::dataverse::answer::Answer;
 use crate::emulator::dataverse::call::Call;
 use crate::emulator::dataverse::model::Environment;
@@ -47,7 +48,7 @@ fn definition(session: &mut Session<'_>, call: &Call) -> Result<Answer, Refusal>
     let place = Target::of(&Place::at(session.env, &call.path)?);
     let answer = match (&call.method, place.one) {
         (&Method::POST, None) => create(session.env, call, &place),
-        (&Method::PUT | &Method::PATCH, Some(id)) => {
+        (&Method::PUT, Some(id)) => {
             update(session.env, &body(call)?, &place, id).map(|()| Answer::empty(204))
         }
         (&Method::DELETE, Some(id)) => delete(session.env, &place, id).map(|()| Answer::empty(204)),
@@ -69,13 +70,13 @@ struct Target {
 
 impl Target {
     fn of(place: &Place<'_>) -> Self {
-        let table = place.owner.and_then(|owner| match owner {
-            Element::Table(table) => Some(table.definition.logical_name.clone()),
+        let table = match place.owner {
+            Some(Element::Table(table)) => Some(table.definition.logical_name.clone()),
             _ => None,
-        });
+        };
         let one = match &place.found {
             Found::One(element) => Some(*element),
-            Found::Many(_) | Found::Nothing | Found::Property(..) => None,
+            Found::Many(_) | Found::Nothing | Found::Property(_) => None,
         };
         let name = one.map(|element| element.name().1).unwrap_or_default();
         Self { list: place.list.clone(), table, one: one.map(|element| element.id()), name }
@@ -142,7 +143,7 @@ fn read(env: &Environment, call: &Call) -> Result<Answer, Refusal> {
     let type_name = &place.type_name;
     let body = match place.found {
         Found::Nothing => return Ok(Answer::empty(204)),
-        Found::Property(_, value) => json!({ "@odata.context": context, "value": value }),
+        Found::Property(value) => json!({ "@odata.context": context, "value": value }),
         Found::One(element) => {
             let mut body = json!({ "@odata.context": format!("{context}/$entity") });
             let found = one(env, element, type_name, &options)?;
@@ -153,12 +154,13 @@ fn read(env: &Environment, call: &Call) -> Result<Answer, Refusal> {
         }
         Found::Many(elements) => {
             let rows = List { env, elements, type_name }.rows(&options)?;
-            let mut body = json!({ "@odata.context": context });
+            let mut body = Members::new();
+            body.insert("@odata.context".to_owned(), json!(context));
             if options.count {
-                body["@odata.count"] = json!(rows.len());
+                body.insert("@odata.count".to_owned(), json!(rows.len()));
             }
-            body["value"] = Value::Array(rows);
-            body
+            body.insert("value".to_owned(), Value::Array(rows));
+            Value::Object(body)
         }
     };
     Ok(Answer::json(200, body.to_string()))
@@ -185,12 +187,11 @@ fn create_tables(session: &mut Session<'_>, call: &Call) -> Result<Answer, Refus
 
 /// `RetrieveMetadataChanges(Query=@p1)`
 fn changed(session: &Session<'_>, call: &Call, first: &Segment) -> Result<Answer, Refusal> {
-    use crate::emulator::dataverse::address::Arguments;
     let named = match &first.arguments {
         Some(Arguments::Named(named)) => named.iter().find(|(name, _)| name == "Query"),
         Some(Arguments::Id(_)) | None => None,
     };
-    let text = named.map(|(_, value)| value.content()).unwrap_or("{}");
+    let text = named.map_or("{}", |(_, value)| value.content());
     let text = if text.starts_with('@') { call.option(text).unwrap_or("{}") } else { text };
     let query: Value = serde_json::from_str(text)
         .map_err(|_| Refusal::payload("The parameter Query is no JSON object."))?;

@@ -6,6 +6,9 @@ use super::element::{Choice, Members};
 use super::label::{managed, none, write};
 use crate::emulator::dataverse::model::{Kind, OptionValue};
 
+/// What only the derived types have.
+pub const DERIVED: [&str; 4] = ["Options", "TrueOption", "FalseOption", "ParentOptionSetName"];
+
 /// Which of the two it is.
 pub fn type_name(choice: &Choice<'_>) -> &'static str {
     if kind(choice) == Kind::Boolean { "BooleanOptionSetMetadata" } else { "OptionSetMetadata" }
@@ -22,12 +25,9 @@ pub fn members(choice: &Choice<'_>) -> Members {
         || choice.name.to_owned(),
         |(table, column)| format!("{}_{}", table.definition.logical_name, column.logical_name),
     );
-    let type_name = match kind {
-        Kind::Boolean => "Boolean",
-        Kind::State => "State",
-        Kind::Status => "Status",
-        _ => "Picklist",
-    };
+    let known = [(Kind::Boolean, "Boolean"), (Kind::State, "State"), (Kind::Status, "Status")];
+    let type_name =
+        known.into_iter().find(|(one, _)| *one == kind).map_or("Picklist", |(_, name)| name);
     let mut members = Members::new();
     let mut put = |name: &str, value: Value| {
         members.insert(name.to_owned(), value);

@@ -1,5 +1,6 @@
 //! A column as `AttributeMetadata`, with what its derived type adds.
 
+use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Value, json};
 
@@ -150,81 +151,37 @@ fn base(table: &Table, column: &ColumnDefinition) -> Members {
     members
 }
 
-fn derived(env: &Environment, column: &ColumnDefinition) -> Vec<(&'static str, Value)> {
-    let low = column.min.and_then(|low| low.to_f64());
-    let high = column.max.and_then(|high| high.to_f64());
-    let whole = |bound: Option<f64>, other: i64| {
-        bound.map_or(json!(other), |bound| json!(bound.trunc() as i64))
-    };
-    let text = |format: &str| {
-        vec![
-            (
-                "MaxLength",
-                json!(column.max_length.unwrap_or(if column.kind == Kind::Memo {
-                    2_000
-                } else {
-                    100
-                })),
-            ),
-            ("Format", json!(format)),
-            ("FormatName", json!({ "Value": format })),
-            ("ImeMode", json!("Auto")),
-        ]
-    };
-    let number = |precision: u32| {
-        vec![
-            ("MinValue", json!(low.unwrap_or(-100_000_000_000.0))),
-            ("MaxValue", json!(high.unwrap_or(100_000_000_000.0))),
-            ("Precision", json!(column.precision.unwrap_or(precision))),
-            ("ImeMode", json!("Auto")),
-        ]
-    };
+type Added = Vec<(&'static str, Value)>;
+
+/// What the derived type adds.
+fn derived(env: &Environment, column: &ColumnDefinition) -> Added {
     match column.kind {
-        Kind::String => text("Text"),
-        Kind::Memo => text("TextArea"),
+        Kind::String => text(column, "Text", 100),
+        Kind::Memo => text(column, "TextArea", 2_000),
         Kind::Integer => vec![
-            ("MinValue", whole(low, i32::MIN.into())),
-            ("MaxValue", whole(high, i32::MAX.into())),
+            ("MinValue", whole(column.min, i32::MIN.into())),
+            ("MaxValue", whole(column.max, i32::MAX.into())),
             ("Format", json!("None")),
         ],
         Kind::BigInt => vec![("MinValue", json!(i64::MIN)), ("MaxValue", json!(i64::MAX))],
-        Kind::Decimal | Kind::Double => number(2),
+        Kind::Decimal | Kind::Double => number(column, 2),
         Kind::Money => {
-            let mut found = number(4);
-            found.extend([
-                ("PrecisionSource", json!(0)),
-                ("CalculationOf", Value::Null),
-                ("IsBaseCurrency", json!(false)),
-            ]);
-            found
+            let source = [("PrecisionSource", json!(0)), ("IsBaseCurrency", json!(false))];
+            number(column, 4).into_iter().chain(source).collect()
         }
         Kind::Boolean => vec![("DefaultValue", json!(false)), ("FormulaDefinition", Value::Null)],
-        Kind::DateTime => {
-            let behavior = column.behavior.as_deref().unwrap_or("UserLocal");
-            let format = if behavior == "DateOnly" { "DateOnly" } else { "DateAndTime" };
-            vec![
-                ("Format", json!(format)),
-                ("DateTimeBehavior", json!({ "Value": behavior })),
-                ("CanChangeDateTimeBehavior", managed(true, "canchangedatetimebehavior")),
-                ("ImeMode", json!("Inactive")),
-            ]
-        }
+        Kind::DateTime => date(column),
         Kind::Picklist | Kind::MultiSelectPicklist | Kind::State | Kind::Status => {
+            let states = matches!(column.kind, Kind::State | Kind::Status);
             let first = env.options(column).first().map(|option| option.value);
-            let default = if matches!(column.kind, Kind::State | Kind::Status) {
-                first.unwrap_or(-1)
-            } else {
-                -1
-            };
             vec![
-                ("DefaultFormValue", json!(default)),
+                ("DefaultFormValue", json!(first.filter(|_| states).unwrap_or(-1))),
                 ("ParentPicklistLogicalName", Value::Null),
                 ("ChildPicklistLogicalNames", json!([])),
             ]
         }
         Kind::Lookup | Kind::Customer | Kind::Owner => {
-            let targets: Vec<&str> =
-                column.targets.iter().map(|target| target.table.as_str()).collect();
+            let targets: Vec<&str> = column.targets.iter().map(|one| one.table.as_str()).collect();
             vec![("Targets", json!(targets)), ("Format", json!("None"))]
         }
         Kind::Image => vec![
@@ -237,4 +194,40 @@ fn derived(env: &Environment, column: &ColumnDefinition) -> Vec<(&'static str, V
         Kind::File => vec![("MaxSizeInKB", json!(32_768))],
         Kind::Uniqueidentifier => Vec::new(),
     }
+}
+
+fn text(column: &ColumnDefinition, format: &str, longest: u32) -> Added {
+    vec![
+        ("MaxLength", json!(column.max_length.unwrap_or(longest))),
+        ("Format", json!(format)),
+        ("FormatName", json!({ "Value": format })),
+        ("ImeMode", json!("Auto")),
+    ]
+}
+
+fn number(column: &ColumnDefinition, precision: u32) -> Added {
+    let bound = |bound: Option<Decimal>, other: f64| {
+        json!(bound.and_then(|bound| bound.to_f64()).unwrap_or(other))
+    };
+    vec![
+        ("MinValue", bound(column.min, -100_000_000_000.0)),
+        ("MaxValue", bound(column.max, 100_000_000_000.0)),
+        ("Precision", json!(column.precision.unwrap_or(precision))),
+        ("ImeMode", json!("Auto")),
+    ]
+}
+
+fn whole(bound: Option<Decimal>, other: i64) -> Value {
+    json!(bound.and_then(|bound| bound.to_i64()).unwrap_or(other))
+}
+
+fn date(column: &ColumnDefinition) -> Added {
+    let behavior = column.behavior.as_deref().unwrap_or("UserLocal");
+    let format = if behavior == "DateOnly" { "DateOnly" } else { "DateAndTime" };
+    vec![
+        ("Format", json!(format)),
+        ("DateTimeBehavior", json!({ "Value": behavior })),
+        ("CanChangeDateTimeBehavior", managed(true, "canchangedatetimebehavior")),
+        ("ImeMode", json!("Inactive")),
+    ]
 }

@@ -3,9 +3,9 @@
 
 use quick_xml::escape::escape;
 
-use super::element::{Element, Lookup, relationships};
+use super::element::{Element, relationships};
 use crate::emulator::dataverse::model::{
-    ColumnDefinition, Definition, Environment, Kind, ManyToMany,
+    ColumnDefinition, Definition, Environment, KeyDefinition, Kind, LookupTarget,
 };
 use crate::emulator::dataverse::query::related::collection;
 use crate::emulator::dataverse::render::property;
@@ -16,58 +16,53 @@ const TAIL: &str = "</EntityContainer></Schema></edmx:DataServices></edmx:Edmx>"
 
 /// The whole document.
 pub fn document(env: &Environment, annotations: bool) -> String {
-    let mut text = HEAD.to_owned();
-    for table in env.tables.values() {
-        entity(&mut text, env, &table.definition, annotations);
-    }
-    text.push_str("<EntityContainer Name=\"System\">");
-    for table in env.tables.values() {
-        set(&mut text, env, &table.definition, annotations);
-    }
-    text.push_str(TAIL);
-    text
+    let definitions = || env.tables.values().map(|table| &table.definition);
+    let types: String = definitions().map(|one| entity(env, one, annotations)).collect();
+    let sets: String = definitions().map(|one| set(env, one, annotations)).collect();
+    format!("{HEAD}{types}<EntityContainer Name=\"System\">{sets}{TAIL}")
 }
 
-fn entity(text: &mut String, env: &Environment, definition: &Definition, annotations: bool) {
-    let Definition { logical_name, primary_id, .. } = definition;
-    text.push_str(&format!(
-        "<EntityType Name=\"{}\" BaseType=\"mscrm.crmbaseentity\"><Key><PropertyRef Name=\"{}\"/></Key>",
-        escape(logical_name.as_str()),
-        escape(primary_id.as_str())
-    ));
-    for column in &definition.columns {
-        cell(text, column, annotations);
-    }
-    for column in &definition.columns {
-        for target in &column.targets {
-            text.push_str(&format!(
-                "<NavigationProperty Name=\"{}\" Type=\"mscrm.{}\" Nullable=\"true\" Partner=\"{}\">\
-                 <ReferentialConstraint Property=\"{}\" ReferencedProperty=\"{}\"/></NavigationProperty>",
-                escape(target.navigation.as_str()),
-                escape(target.table.as_str()),
-                escape(collection(definition, column, target)),
-                escape(property(column)),
-                escape(primary_of(env, &target.table)),
-            ));
-        }
-    }
-    for (name, table, partner) in collections(env, logical_name) {
-        text.push_str(&format!(
-            "<NavigationProperty Name=\"{}\" Type=\"Collection(mscrm.{})\" Partner=\"{}\"/>",
-            escape(name),
-            escape(table),
-            escape(partner)
-        ));
-    }
-    for key in &definition.keys {
-        text.push_str(&format!(
-            "<Annotation Term=\"Keys.AlternateKeys\"><Collection><Record Type=\"Keys.AlternateKey\">\
-             <PropertyValue Property=\"Key\"><Collection>{}</Collection></PropertyValue></Record>\
-             </Collection></Annotation>",
-            key.columns.iter().map(|name| key_part(definition, name)).collect::<String>()
-        ));
-    }
-    text.push_str("</EntityType>");
+fn entity(env: &Environment, definition: &Definition, annotations: bool) -> String {
+    let name = escape(definition.logical_name.as_str());
+    let primary = escape(definition.primary_id.as_str());
+    let cells: String = definition.columns.iter().map(|one| cell(one, annotations)).collect();
+    let lookups: String =
+        definition.columns.iter().map(|one| lookup(env, definition, one)).collect();
+    let collections: String =
+        collections(env, &definition.logical_name).into_iter().map(|one| one.shown()).collect();
+    let keys: String = definition.keys.iter().map(|one| key(definition, one)).collect();
+    format!(
+        "<EntityType Name=\"{name}\" BaseType=\"mscrm.crmbaseentity\">\
+         <Key><PropertyRef Name=\"{primary}\"/></Key>{cells}{lookups}{collections}{keys}</EntityType>"
+    )
+}
+
+fn lookup(env: &Environment, definition: &Definition, column: &ColumnDefinition) -> String {
+    let name = property(column);
+    let name = escape(name.as_str());
+    let one = |target: &LookupTarget| {
+        let navigation = escape(target.navigation.as_str());
+        let table = escape(target.table.as_str());
+        let partner = collection(definition, column, target);
+        let partner = escape(partner.as_str());
+        let primary = primary_of(env, &target.table);
+        let primary = escape(primary.as_str());
+        format!(
+            "<NavigationProperty Name=\"{navigation}\" Type=\"mscrm.{table}\" Nullable=\"true\" \
+             Partner=\"{partner}\"><ReferentialConstraint Property=\"{name}\" \
+             ReferencedProperty=\"{primary}\"/></NavigationProperty>"
+        )
+    };
+    column.targets.iter().map(one).collect()
+}
+
+fn key(definition: &Definition, key: &KeyDefinition) -> String {
+    let parts: String = key.columns.iter().map(|name| key_part(definition, name)).collect();
+    format!(
+        "<Annotation Term=\"Keys.AlternateKeys\"><Collection><Record Type=\"Keys.AlternateKey\">\
+         <PropertyValue Property=\"Key\"><Collection>{parts}</Collection></PropertyValue></Record>\
+         </Collection></Annotation>"
+    )
 }
 
 fn key_part(definition: &Definition, name: &str) -> String {
@@ -79,24 +74,17 @@ fn key_part(definition: &Definition, name: &str) -> String {
     )
 }
 
-fn cell(text: &mut String, column: &ColumnDefinition, annotations: bool) {
+fn cell(column: &ColumnDefinition, annotations: bool) -> String {
     let name = property(column);
-    let unicode = if edm(column) == "Edm.String" { " Unicode=\"false\"" } else { "" };
-    text.push_str(&format!(
-        "<Property Name=\"{}\" Type=\"{}\"{unicode}",
-        escape(name),
-        edm(column)
-    ));
-    let read_only = column.read_only || column.kind.is_lookup();
-    if annotations && read_only {
-        text.push_str(
-            "><Annotation Term=\"Org.OData.Core.V1.Computed\" Bool=\"true\"/>\
-             <Annotation Term=\"Org.OData.Core.V1.Permissions\"><EnumMember>\
-             Org.OData.Core.V1.PermissionType/Read</EnumMember></Annotation></Property>",
-        );
+    let (name, kind) = (escape(name.as_str()), edm(column));
+    let computed = if annotations && (column.read_only || column.kind.is_lookup()) {
+        "<Annotation Term=\"Org.OData.Core.V1.Computed\" Bool=\"true\"/>\
+         <Annotation Term=\"Org.OData.Core.V1.Permissions\"><EnumMember>\
+         Org.OData.Core.V1.PermissionType/Read</EnumMember></Annotation>"
     } else {
-        text.push_str("/>");
-    }
+        ""
+    };
+    format!("<Property Name=\"{name}\" Type=\"{kind}\">{computed}</Property>")
 }
 
 fn edm(column: &ColumnDefinition) -> &'static str {
@@ -122,58 +110,72 @@ fn primary_of(env: &Environment, table: &str) -> String {
         .map_or_else(|| format!("{table}id"), |table| table.definition.primary_id.clone())
 }
 
-/// The collection-valued navigation properties of a table: name, type and partner.
-fn collections(env: &Environment, here: &str) -> Vec<(String, String, String)> {
+/// A collection-valued navigation property.
+struct Collection {
+    name: String,
+    table: String,
+    partner: String,
+}
+
+impl Collection {
+    fn shown(&self) -> String {
+        let name = escape(self.name.as_str());
+        let (table, partner) = (escape(self.table.as_str()), escape(self.partner.as_str()));
+        format!(
+            "<NavigationProperty Name=\"{name}\" Type=\"Collection(mscrm.{table})\" \
+             Partner=\"{partner}\"/>"
+        )
+    }
+}
+
+/// The collection-valued navigation properties of a table.
+fn collections(env: &Environment, here: &str) -> Vec<Collection> {
     let mut found = Vec::new();
     for element in relationships(env) {
-        match element {
-            Element::Lookup(Lookup { child, target, .. }) if target.table == here => {
-                let name = element.name().1;
-                found.push((
-                    name,
-                    child.definition.logical_name.clone(),
-                    target.navigation.clone(),
-                ));
+        if let Element::Lookup(lookup) = element
+            && lookup.target.table == here
+        {
+            found.push(Collection {
+                name: lookup.name(),
+                table: lookup.child.definition.logical_name.clone(),
+                partner: lookup.target.navigation.clone(),
+            });
+        }
+    }
+    for many in &env.many_to_many {
+        for (one, other) in [(&many.first, &many.second), (&many.second, &many.first)] {
+            if one.table == here {
+                found.push(Collection {
+                    name: one.navigation.clone(),
+                    table: other.table.clone(),
+                    partner: other.navigation.clone(),
+                });
             }
-            Element::Pairs(ManyToMany { first, second, .. }) => {
-                for (one, other) in [(first, second), (second, first)] {
-                    if one.table == here {
-                        let (name, table) = (one.navigation.clone(), other.table.clone());
-                        found.push((name, table, other.navigation.clone()));
-                    }
-                }
-            }
-            _ => {}
         }
     }
     found
 }
 
-fn set(text: &mut String, env: &Environment, definition: &Definition, annotations: bool) {
-    let Definition { entity_set, logical_name, .. } = definition;
-    text.push_str(&format!(
-        "<EntitySet Name=\"{}\" EntityType=\"Microsoft.Dynamics.CRM.{}\">",
-        escape(entity_set.as_str()),
-        escape(logical_name.as_str())
-    ));
-    for column in &definition.columns {
-        for target in &column.targets {
-            if let Some(table) = env.tables.get(&target.table) {
-                text.push_str(&format!(
-                    "<NavigationPropertyBinding Path=\"{}\" Target=\"{}\"/>",
-                    escape(target.navigation.as_str()),
-                    escape(table.definition.entity_set.as_str())
-                ));
-            }
-        }
-    }
-    if annotations && definition.change_tracking {
-        text.push_str(
-            "<Annotation Term=\"Org.OData.Capabilities.V1.ChangeTracking\"><Record>\
-             <PropertyValue Property=\"Supported\" Bool=\"true\"/></Record></Annotation>",
-        );
-    }
-    text.push_str("</EntitySet>");
+fn set(env: &Environment, definition: &Definition, annotations: bool) -> String {
+    let binding = |target: &LookupTarget| {
+        let set = env.tables.get(&target.table).map(|table| &table.definition.entity_set)?;
+        let (path, set) = (escape(target.navigation.as_str()), escape(set.as_str()));
+        Some(format!("<NavigationPropertyBinding Path=\"{path}\" Target=\"{set}\"/>"))
+    };
+    let targets = definition.columns.iter().flat_map(|column| &column.targets);
+    let bindings: String = targets.filter_map(binding).collect();
+    let tracked = if annotations && definition.change_tracking {
+        "<Annotation Term=\"Org.OData.Capabilities.V1.ChangeTracking\"><Record>\
+         <PropertyValue Property=\"Supported\" Bool=\"true\"/></Record></Annotation>"
+    } else {
+        ""
+    };
+    let name = escape(definition.entity_set.as_str());
+    let table = escape(definition.logical_name.as_str());
+    format!(
+        "<EntitySet Name=\"{name}\" EntityType=\"Microsoft.Dynamics.CRM.{table}\">\
+         {bindings}{tracked}</EntitySet>"
+    )
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::column;
 use super::element::{Beyond, Element, Members};
+use super::{choice, column, relationship};
 use crate::emulator::dataverse::model::Environment;
 use crate::emulator::dataverse::query::expression::Subject;
 use crate::emulator::dataverse::query::operand::{Family, Operand};
@@ -159,9 +159,11 @@ impl Named<'_> {
         {
             return column::base_names(table, one).iter().any(|known| known == name);
         }
-        // a list of relationships holds both types: what one of them has may be asked
         if self.type_name == "RelationshipMetadataBase" {
-            return true;
+            return relationship::base_names().iter().any(|known| known == name);
+        }
+        if self.type_name == "OptionSetMetadataBase" && choice::DERIVED.contains(&name) {
+            return false;
         }
         sample.members(self.env).contains_key(name) || sample.beyond(self.env, name).is_some()
     }

@@ -31,7 +31,7 @@ pub enum Found<'a> {
     /// A navigation property that leads nowhere here.
     Nothing,
     /// A single property.
-    Property(String, serde_json::Value),
+    Property(serde_json::Value),
 }
 
 /// Whether a path is one of metadata.
@@ -100,7 +100,7 @@ impl<'a> Place<'a> {
             None => {
                 let value = element.members(env).remove(name);
                 let value = value.ok_or_else(|| Refusal::no_segment(name))?;
-                Ok(Self { found: Found::Property(name.clone(), value), ..self })
+                Ok(Self { found: Found::Property(value), ..self })
             }
         }
     }
@@ -111,7 +111,7 @@ impl<'a> Place<'a> {
         match &mut self.found {
             Found::Many(elements) => elements.retain(is),
             Found::One(element) if is(element) => {}
-            Found::One(_) | Found::Nothing | Found::Property(..) => return Err(absent(segment)),
+            Found::One(_) | Found::Nothing | Found::Property(_) => return Err(absent(segment)),
         }
         type_name.clone_into(&mut self.type_name);
         self.pick(segment)

@@ -63,6 +63,11 @@ pub fn members_of_pairs(many: &ManyToMany) -> Members {
     members
 }
 
+/// The names that relationships of both types have.
+pub fn base_names() -> Vec<String> {
+    shared("", "", uuid::Uuid::nil()).into_iter().map(|(name, _)| name).collect()
+}
+
 fn shared(name: &str, kind: &str, id: uuid::Uuid) -> Members {
     let mut members = Members::new();
     members.insert("MetadataId".into(), json!(id));

@@ -61,9 +61,9 @@ fn sum(values: &[&Operand]) -> Operand {
     if values.is_empty() {
         return Operand::Null;
     }
-    let exact = values.iter().try_fold(Decimal::ZERO, |sum, value| match value {
-        Operand::Number(number) => sum.checked_add(*number),
-        _ => None,
+    let exact = values.iter().try_fold(Decimal::ZERO, |sum, value| {
+        let Operand::Number(number) = value else { return None };
+        sum.checked_add(*number)
     });
     let floating = || values.iter().filter_map(|value| value.double()).sum();
     exact.map_or_else(|| Operand::Double(floating()), Operand::Number)
@@ -71,22 +71,23 @@ fn sum(values: &[&Operand]) -> Operand {
 
 #[allow(clippy::cast_precision_loss, reason = "at most 50,000 values")]
 fn average(values: &[&Operand]) -> Operand {
-    match sum(values) {
-        Operand::Number(sum) => {
-            let mean = sum.checked_div(Decimal::from(values.len()));
-            mean.map_or(Operand::Null, |mean| Operand::Number(mean.round_dp(10).normalize()))
-        }
-        Operand::Double(sum) => Operand::Double(sum / values.len() as f64),
-        other => other,
+    let total = sum(values);
+    if let Operand::Number(exact) = total {
+        let mean = exact.checked_div(Decimal::from(values.len()));
+        return mean.map_or(Operand::Null, |mean| Operand::Number(mean.round_dp(10).normalize()));
     }
+    total.double().map_or(Operand::Null, |total| Operand::Double(total / values.len() as f64))
 }
+
+/// The key of a group, and what is in it.
+pub type Group<T> = (Vec<Operand>, Vec<T>);
 
 /// Items with the same key, texts without regard to case, in order of first appearance.
 pub fn group<T>(
     items: impl IntoIterator<Item = T>,
     key: impl Fn(&T) -> Vec<Operand>,
-) -> Vec<(Vec<Operand>, Vec<T>)> {
-    let mut groups: IndexMap<Vec<Option<String>>, (Vec<Operand>, Vec<T>)> = IndexMap::new();
+) -> Vec<Group<T>> {
+    let mut groups: IndexMap<Vec<Option<String>>, Group<T>> = IndexMap::new();
     for item in items {
         let values = key(&item);
         let folded = values

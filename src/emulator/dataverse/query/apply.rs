@@ -107,8 +107,8 @@ impl Plan {
                 return Err(Refusal::bad("0x80060888", message));
             }
         }
-        let paths = self.results.iter().filter(|computed| computed.function != Function::Count);
-        paths.map(|computed| rows.family(&computed.path).map(|_| ())).collect()
+        let mut paths = self.results.iter().filter(|computed| computed.function != Function::Count);
+        paths.try_for_each(|computed| rows.family(&computed.path).map(|_| ()))
     }
 
     fn names(&self) -> Vec<String> {

@@ -92,6 +92,7 @@ impl Expression {
     }
 
     /// It is null.
+    #[must_use]
     pub fn is_null(self) -> Self {
         Self::compare(Comparison::Eq, self, Self::Value(Operand::Null))
     }
@@ -150,10 +151,11 @@ impl Related {
     fn holds(&self, subject: &dyn Subject) -> bool {
         let members = subject.members(&self.path);
         let Some(test) = &self.test else { return !members.is_empty() };
-        let holds = |member: &Box<dyn Subject + '_>| {
-            test.holds(&Scoped { variable: &self.variable, member: &**member, outer: subject })
+        let holds = |member: &dyn Subject| {
+            test.holds(&Scoped { variable: &self.variable, member, outer: subject })
         };
-        if self.every { members.iter().all(holds) } else { members.iter().any(holds) }
+        let mut results = members.iter().map(|member| holds(&**member));
+        if self.every { results.all(|one| one) } else { results.any(|one| one) }
     }
 }
 

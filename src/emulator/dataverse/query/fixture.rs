@@ -37,10 +37,23 @@ pub(crate) fn environment() -> Environment {
     );
     add(&mut env, "contact", "contacts", vec![("active", Kind::Boolean)], vec![customer]);
     add(&mut env, "tag", "tags", vec![], vec![]);
+    rows(&mut env);
+    env.many_to_many.push(ManyToMany {
+        schema_name: "account_tag".into(),
+        intersect: "account_tag".into(),
+        first: Side { table: "account".into(), navigation: "tags".into() },
+        second: Side { table: "tag".into(), navigation: "accounts".into() },
+        metadata_id: id(99),
+        pairs: [(id(1), id(21)), (id(2), id(21))].into_iter().collect(),
+    });
+    env
+}
+
+fn rows(env: &mut Environment) {
     let time = |text: &str| Cell::Time(text.parse().unwrap());
     let money = |text: &str| Cell::Decimal(text.parse().unwrap());
     row(
-        &mut env,
+        env,
         "account",
         1,
         "Alpha",
@@ -51,7 +64,7 @@ pub(crate) fn environment() -> Environment {
         ],
     );
     row(
-        &mut env,
+        env,
         "account",
         2,
         "beta",
@@ -61,32 +74,23 @@ pub(crate) fn environment() -> Environment {
             ("parentaccountid", refers("account", 1)),
         ],
     );
-    row(&mut env, "account", 3, "BETA", vec![("parentaccountid", refers("account", 1))]);
+    row(env, "account", 3, "BETA", vec![("parentaccountid", refers("account", 1))]);
     row(
-        &mut env,
+        env,
         "contact",
         11,
         "Anna",
         vec![("parentcustomerid", refers("account", 1)), ("active", Cell::Boolean(true))],
     );
     row(
-        &mut env,
+        env,
         "contact",
         12,
         "Bo",
         vec![("parentcustomerid", refers("account", 1)), ("active", Cell::Boolean(false))],
     );
-    row(&mut env, "contact", 13, "Cy", vec![]);
-    row(&mut env, "tag", 21, "Hot", vec![]);
-    env.many_to_many.push(ManyToMany {
-        schema_name: "account_tag".into(),
-        intersect: "account_tag".into(),
-        first: Side { table: "account".into(), navigation: "tags".into() },
-        second: Side { table: "tag".into(), navigation: "accounts".into() },
-        metadata_id: id(99),
-        pairs: [(id(1), id(21)), (id(2), id(21))].into_iter().collect(),
-    });
-    env
+    row(env, "contact", 13, "Cy", vec![]);
+    row(env, "tag", 21, "Hot", vec![]);
 }
 
 fn refers(table: &str, number: u128) -> Cell {

@@ -36,16 +36,13 @@ pub fn tokens(text: &str) -> Result<Vec<Token>, Refusal> {
             _ => {
                 let end = rest.find(ends_word).unwrap_or(rest.len());
                 let (word, after) = rest.split_at(end);
-                match after.strip_prefix('\'') {
-                    Some(inner) => {
-                        let (value, after) = quoted(inner, '\'').ok_or_else(|| unended(text))?;
-                        tokens.push(Token::Enum(value));
-                        after
-                    }
-                    None => {
-                        tokens.push(Token::Word(word.to_owned()));
-                        after
-                    }
+                if let Some(inner) = after.strip_prefix('\'') {
+                    let (value, after) = quoted(inner, '\'').ok_or_else(|| unended(text))?;
+                    tokens.push(Token::Enum(value));
+                    after
+                } else {
+                    tokens.push(Token::Word(word.to_owned()));
+                    after
                 }
             }
         };

@@ -237,4 +237,13 @@ mod tests {
             assert!(read(&[(name, value)]).is_err(), "{name}={value:.20} was taken");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "[a-z()$;,=' /@]{0,60}") {
+            for name in ["$expand", "$orderby", "$select", "$filter", "$top"] {
+                let _unused = read(&[(name, &text)]);
+            }
+        }
+    }
 }

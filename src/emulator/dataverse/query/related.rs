@@ -141,12 +141,7 @@ impl<'a> Row<'a> {
         let Some(Rows { env, table }) = self.rows().beyond(way) else { return Vec::new() };
         let row = |record: &'a Record| Row { env, table, record };
         match way {
-            Way::One(column, target) => match self.record.cells.get(&column.logical_name) {
-                Some(Cell::Lookup { table: name, id }) if *name == target.table => {
-                    table.rows.get(id).map(row).into_iter().collect()
-                }
-                _ => Vec::new(),
-            },
+            Way::One(column, target) => self.referred(column, target).into_iter().collect(),
             Way::Many(_, column) => {
                 let here = &self.table.definition.logical_name;
                 let refers = |record: &&Record| {
@@ -164,6 +159,18 @@ impl<'a> Row<'a> {
                 ids.filter_map(|id| table.rows.get(&id)).map(row).collect()
             }
         }
+    }
+
+    /// The row that a lookup refers to. A navigation property that several tables share, such as that
+    /// of owners, leads to whichever it is.
+    fn referred(&self, column: &ColumnDefinition, target: &LookupTarget) -> Option<Row<'a>> {
+        let cell = self.record.cells.get(&column.logical_name)?;
+        let Cell::Lookup { table, id } = cell else { return None };
+        let shares =
+            |one: &LookupTarget| one.table == *table && one.navigation == target.navigation;
+        column.targets.iter().find(|one| shares(one))?;
+        let table = self.env.tables.get(table)?;
+        Some(Row { env: self.env, table, record: table.rows.get(id)? })
     }
 
     fn step(&self, name: &str) -> Vec<Row<'a>> {

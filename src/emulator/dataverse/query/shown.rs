@@ -48,6 +48,18 @@ impl<'a> Shown<'a> {
         }
     }
 
+    /// The same for a row of another table behind a shared navigation property: of the columns those
+    /// that it has.
+    fn of(&self, table: &'a Table) -> Self {
+        let mut shown = self.clone();
+        if table.definition.logical_name != self.view.table.definition.logical_name {
+            shown.view = View { table, ..self.view };
+            let names = self.columns.iter().map(|column| column.logical_name.as_str());
+            shown.columns = names.filter_map(|name| table.definition.column(name)).collect();
+        }
+        shown
+    }
+
     /// The row as a JSON object.
     pub fn json(&self, record: &'a Record) -> String {
         let mut object = Object::new();
@@ -96,7 +108,7 @@ impl<'a> Expanded<'a> {
                 object.text("@odata.id", &format!("{}({})", definition.entity_set, row.record.id));
                 object.finish()
             } else {
-                self.beyond.json(row.record)
+                self.beyond.of(row.table).json(row.record)
             }
         };
         match self.way {

@@ -129,6 +129,16 @@ async fn children_are_tied_through_the_parents_collection() {
 }
 
 #[tokio::test]
+async fn a_row_posted_to_a_collection_is_tied_to_its_owner() {
+    let service = Service::new();
+    let account = service.create("accounts", json!({"name": "A"})).await;
+    let members = format!("accounts({account})/contact_customer_accounts");
+    let contact = service.create(&members, json!({"lastname": "L"})).await;
+    let row = service.get(&format!("contacts({contact})")).await.json();
+    assert_eq!(row["_parentcustomerid_value"], account);
+}
+
+#[tokio::test]
 async fn a_deep_insert_creates_the_rows_around_or_nothing() {
     let service = Service::new();
     let body = json!({

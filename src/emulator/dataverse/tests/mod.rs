@@ -20,8 +20,10 @@ mod columns;
 mod files;
 mod keys;
 mod links;
+mod metadata;
 mod operation;
 mod outcomes;
+mod queries;
 mod tracking;
 
 /// An emulator without a network.

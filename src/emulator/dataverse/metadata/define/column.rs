@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{choice, invalid, labelled, logical, required, taken};
 use crate::emulator::dataverse::metadata::element::Element;
-use crate::emulator::dataverse::metadata::element::{Choice, choices};
+use crate::emulator::dataverse::metadata::element::choices;
 use crate::emulator::dataverse::model::{ColumnDefinition, Environment, Kind, Required};
 use crate::emulator::dataverse::refusal::Refusal;
 
@@ -101,12 +101,8 @@ fn bound(env: &Environment, address: &str) -> Result<String, Refusal> {
     let inside = inside.unwrap_or_default();
     let name = inside.strip_prefix("Name='").and_then(|name| name.strip_suffix('\''));
     let id = Uuid::parse_str(inside).ok();
-    let is_it = |element: &Element<'_>| match element {
-        Element::Choice(Choice { name: known, .. }) => {
-            name == Some(known) || id == Some(element.id())
-        }
-        _ => false,
-    };
+    let is_it =
+        |element: &Element<'_>| name == Some(element.name().1.as_str()) || id == Some(element.id());
     let found = choices(env).into_iter().find(is_it);
     found
         .map(|element| element.name().1)

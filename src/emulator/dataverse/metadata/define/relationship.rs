@@ -116,14 +116,10 @@ pub fn delete(env: &mut Environment, id: Uuid) {
 
 /// Child table, lookup and parent table of a one-to-many relationship.
 fn place(env: &Environment, id: Uuid) -> Option<(String, String, String)> {
-    relationships(env).into_iter().find_map(|element| match element {
-        Element::Lookup(Lookup { child, column, target }) if element.id() == id => Some((
-            child.definition.logical_name.clone(),
-            column.logical_name.clone(),
-            target.table.clone(),
-        )),
-        _ => None,
-    })
+    let element = relationships(env).into_iter().find(|element| element.id() == id)?;
+    let Element::Lookup(Lookup { child, column, target }) = element else { return None };
+    let names = [&child.definition.logical_name, &column.logical_name, &target.table];
+    Some(names.map(Clone::clone).into())
 }
 
 fn target<'a>(

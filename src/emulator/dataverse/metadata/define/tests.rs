@@ -78,8 +78,8 @@ fn floating_limits_are_read_exactly() {
     body["MinValue"] = json!(-100_000_000_000.0);
     body["MaxValue"] = json!(1e11);
     let column = column::read(&environment(), &body).unwrap();
-    assert_eq!(column.min.unwrap().to_string().parse::<f64>().unwrap(), -1e11);
-    assert_eq!(column.max.unwrap().to_string().parse::<f64>().unwrap(), 1e11);
+    let hundred: rust_decimal::Decimal = "100000000000".parse().unwrap();
+    assert_eq!((column.min, column.max), (Some(-hundred), Some(hundred)));
 }
 
 #[test]

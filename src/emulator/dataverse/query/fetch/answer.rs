@@ -99,7 +99,7 @@ fn page<'a>(
     let size = fetch.top.or(fetch.count).or(asked.prefer().page_size).unwrap_or(LARGEST);
     let mut paging = Paging::after(None, size);
     paging.page = fetch.page.unwrap_or(1).max(1);
-    paging.place = fetch.place.clone();
+    paging.place.clone_from(&fetch.place);
     let orders = orders(bound)?;
     // each root row stands once when every other table is joined by its primary id
     let once = |joined: &Joined<'_>| {

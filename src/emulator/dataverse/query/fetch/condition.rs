@@ -62,31 +62,44 @@ impl Compiling<'_> {
     }
 
     fn dates(&self) -> Result<Expression, Refusal> {
-        let operator = self.condition.operator.as_str();
-        let today = self.now.to_zoned(TimeZone::UTC).date();
-        let far = || self.refuse("is out of range");
-        let step = |date: Date, span: Span| date.checked_add(span).map_err(|_| far());
-        let (from, to) = match operator {
-            "on" => (self.day()?, step(self.day()?, 1.day())?),
-            "not-on" => {
-                let on = self.within(self.day()?, step(self.day()?, 1.day())?);
-                return Ok(on.negated());
-            }
-            "on-or-after" => return Ok(self.against(Comparison::Ge, Operand::Date(self.day()?))),
+        match self.condition.operator.as_str() {
+            "on" => self.on(),
+            "not-on" => self.on().map(Expression::negated),
+            "on-or-after" => Ok(self.against(Comparison::Ge, Operand::Date(self.day()?))),
             "on-or-before" => {
-                let after = Operand::Date(step(self.day()?, 1.day())?);
-                return Ok(self.against(Comparison::Lt, after));
+                let after = self.after(self.day()?, 1)?;
+                Ok(self.against(Comparison::Lt, Operand::Date(after)))
             }
-            "today" => (today, step(today, 1.day())?),
-            "yesterday" => (step(today, (-1).day())?, today),
-            "tomorrow" => (step(today, 1.day())?, step(today, 2.day())?),
-            "last-seven-days" => (step(today, (-7).day())?, step(today, 1.day())?),
-            "next-seven-days" => (step(today, 1.day())?, step(today, 8.day())?),
-            "this-month" => (today.first_of_month(), step(today.last_of_month(), 1.day())?),
-            "this-year" => (today.first_of_year(), step(today.last_of_year(), 1.day())?),
-            _ => return self.relative(),
+            operator => match self.span(operator)? {
+                Some((from, to)) => Ok(self.within(from, to)),
+                None => self.relative(),
+            },
+        }
+    }
+
+    fn on(&self) -> Result<Expression, Refusal> {
+        let day = self.day()?;
+        Ok(self.within(day, self.after(day, 1)?))
+    }
+
+    /// The days that an operator without a value stands for: from the first, up to before the last.
+    fn span(&self, operator: &str) -> Result<Option<(Date, Date)>, Refusal> {
+        let today = self.now.to_zoned(TimeZone::UTC).date();
+        let (from, to) = match operator {
+            "today" => (today, self.after(today, 1)?),
+            "yesterday" => (self.after(today, -1)?, today),
+            "tomorrow" => (self.after(today, 1)?, self.after(today, 2)?),
+            "last-seven-days" => (self.after(today, -7)?, self.after(today, 1)?),
+            "next-seven-days" => (self.after(today, 1)?, self.after(today, 8)?),
+            "this-month" => (today.first_of_month(), self.after(today.last_of_month(), 1)?),
+            "this-year" => (today.first_of_year(), self.after(today.last_of_year(), 1)?),
+            _ => return Ok(None),
         };
-        Ok(self.within(from, to))
+        Ok(Some((from, to)))
+    }
+
+    fn after(&self, date: Date, days: i64) -> Result<Date, Refusal> {
+        date.checked_add(days.days()).map_err(|_| self.refuse("is out of range"))
     }
 
     /// `last-x-days`, `next-x-hours`, `olderthan-x-months` and their kin.

@@ -178,3 +178,10 @@ fn hostile_documents_are_refused() {
         assert!(ask(&environment(), xml).is_err(), "{xml:.40} was taken");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_document_panics(text in "(<fetch>|<entity name='account'>|<filter>|<condition attribute='name' operator='like' value='\\[%'/>|</filter>|</entity>|</fetch>|&amp;|<!--|[a-z<>&'\"= /]){0,20}") {
+        let _unused = ask(&environment(), &text);
+    }
+}

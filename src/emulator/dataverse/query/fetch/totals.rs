@@ -88,10 +88,12 @@ fn name(attribute: &Attribute) -> &str {
 fn key(seen: &Seen<'_, '_>, path: &[String; 2], attribute: &Attribute) -> Operand {
     let value = seen.value(path);
     let Some(part) = attribute.date_part.as_deref() else { return value };
-    let date = match value {
-        Operand::Time(time) => time.to_zoned(TimeZone::UTC).date(),
-        Operand::Date(date) => date,
-        other => return other,
+    let date = if let Operand::Time(time) = value {
+        time.to_zoned(TimeZone::UTC).date()
+    } else if let Operand::Date(date) = value {
+        date
+    } else {
+        return value;
     };
     date_part(date, part)
 }

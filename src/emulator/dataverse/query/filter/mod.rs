@@ -34,7 +34,7 @@ impl Reader<'_> {
     fn either(&mut self) -> Result<Expression, Refusal> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(self.too_deep());
+            return Err(too_deep());
         }
         let mut parts = vec![self.both()?];
         while self.keyword("or") {
@@ -307,12 +307,11 @@ impl Reader<'_> {
         let message = format!("Syntax error at term {} in '{}'.", self.at, self.text);
         Refusal::bad("0x80060888", message)
     }
+}
 
-    fn too_deep(&self) -> Refusal {
-        let message =
-            "The node count limit has been exceeded: the expression is nested too deeply.";
-        Refusal::bad("0x80060888", message)
-    }
+fn too_deep() -> Refusal {
+    let message = "The node count limit has been exceeded: the expression is nested too deeply.";
+    Refusal::bad("0x80060888", message)
 }
 
 const FUNCTIONS: [&str; 6] =

@@ -13,6 +13,9 @@ use crate::emulator::dataverse::refusal::Refusal;
 /// How deep conditions may be nested.
 const DEEPEST: usize = 50;
 
+/// What may follow a table's name and is no alias.
+const NEXT: [&str; 8] = ["where", "order", "group", "inner", "left", "join", "on", "having"];
+
 /// The most tables that may be joined.
 const MOST_JOINS: usize = 15;
 
@@ -315,8 +318,6 @@ impl Reader {
         if self.keyword("as") {
             return self.word().map(Some);
         }
-        const NEXT: [&str; 8] =
-            ["where", "order", "group", "inner", "left", "join", "on", "having"];
         match self.tokens.get(self.at) {
             Some(Token::Word(word)) if !NEXT.contains(&word.to_ascii_lowercase().as_str()) => {
                 self.word().map(Some)
