@@ -77,6 +77,19 @@ impl Map {
         (row, trail.into_steps())
     }
 
+    /// The key of the row that a change is about, as far as it can be told; also for a change that the
+    /// map cannot use otherwise.
+    pub fn key_of(&self, change: &Change<'_>) -> Option<Key> {
+        self.key(&Scene::of(change), &mut Trail::off()).ok()
+    }
+
+    /// Why a change is not for this map: its payload version.
+    pub(super) fn unread(&self, change: &Change<'_>) -> Fault {
+        let version = change.schema.unwrap_or_default();
+        let text = format!("no map reads payload version {version} of {}", self.entity);
+        Fault::new(fault::Kind::SchemaUnknown, text)
+    }
+
     fn mapped(&self, scene: &Scene<'_>, trail: &mut Trail) -> Result<Option<Row>, Fault> {
         let removed = scene.change().kind == Kind::Remove;
         let passes = self.passes(scene, trail);

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::sample::{change, compiled, map, maps};
 use super::*;
+use crate::fault::Kind;
 use crate::row::{Action, Columns, Lookup, Missing, Owner, Removal, State, Value};
 
 fn columns(map: &Map, properties: &str) -> Result<Columns, Fault> {

@@ -4,9 +4,7 @@ use serde::Serialize;
 
 use super::datum::Datum;
 use crate::fault::Fault;
-
-/// What stands where a secured value would.
-const MASK: &str = "•••";
+use crate::row::MASK;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

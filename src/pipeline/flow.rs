@@ -294,9 +294,7 @@ fn concluded(conclusion: Conclusion, reason: Option<Left>) -> Left {
 fn refusal(row: &Row, member: &Member, fault: &Fault) -> Refusal {
     let mut fault = fault.clone();
     fault.detail = fault.detail.map(|detail| masked(detail, row));
-    let secured =
-        row.key.0.iter().any(|(column, _)| row.to.secured.iter().any(|s| **s == **column));
-    let key = if secured { "•••".to_owned() } else { row.key.to_string() };
+    let key = row.to.shown(&row.key);
     Refusal {
         system: Arc::clone(&member.system),
         map: Some(row.to.map.as_str().into()),
@@ -314,7 +312,7 @@ fn masked(mut detail: String, row: &Row) -> String {
         for (_, value) in columns.values.iter().filter(|(name, _)| **name == **column) {
             let text = value.to_string();
             if !text.is_empty() {
-                detail = detail.replace(&text, "•••");
+                detail = detail.replace(&text, crate::row::MASK);
             }
         }
     }
