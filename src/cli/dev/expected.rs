@@ -156,7 +156,7 @@ impl Consumer {
     }
 
     /// What a removal makes of a row that was there: its state afterwards, or none when it is gone.
-    fn after_removal(self, row: Columns) -> Vec<Columns> {
+    fn after_removal(self, row: &Columns) -> Vec<Columns> {
         let with = |state: Value| {
             let mut row = row.clone();
             row.extend(columns(state));
@@ -199,7 +199,7 @@ pub(super) fn model(
                     Made::Refused(code) => *model.refused.entry(code).or_default() += 1,
                 },
                 What::Removed(_) => {
-                    let left = past.iter().cloned();
+                    let left = past.iter();
                     let left = left.flat_map(|row| consumer.after_removal(row)).collect();
                     expected = Expected::Leftover(left);
                 }
