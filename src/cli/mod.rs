@@ -3,6 +3,7 @@
 pub mod check;
 pub mod columns;
 pub mod dev;
+pub mod explain;
 pub mod output;
 pub mod serve;
 pub mod wording;
@@ -32,6 +33,8 @@ enum Command {
     Serve,
     /// Say everything that is wrong with the maps, against the targets' own tables
     Check(check::Args),
+    /// Show what becomes of an event, or what is known of a row, and why
+    Explain(explain::Args),
     /// Run one emulated system by itself
     #[command(subcommand)]
     Emulate(Emulate),
@@ -64,6 +67,7 @@ pub async fn run() -> ExitCode {
         Command::Dev(args) => dev::run(&args).await.map(exit).map_err(Into::into),
         Command::Serve => serve::run(&settings).await,
         Command::Check(args) => check::run(args, &settings).await,
+        Command::Explain(args) => explain::run(args, &settings).await,
         Command::Emulate(Emulate::Dataverse(args)) => {
             dataverse::args::run(args).await.map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
