@@ -5,6 +5,7 @@ pub mod columns;
 pub mod dev;
 pub mod explain;
 pub mod output;
+pub mod poison;
 pub mod serve;
 pub mod wording;
 
@@ -35,6 +36,9 @@ enum Command {
     Check(check::Args),
     /// Show what becomes of an event, or what is known of a row, and why
     Explain(explain::Args),
+    /// List, show, edit, retry or dismiss what could not be applied
+    #[command(subcommand)]
+    Poison(poison::Command),
     /// Run one emulated system by itself
     #[command(subcommand)]
     Emulate(Emulate),
@@ -68,6 +72,7 @@ pub async fn run() -> ExitCode {
         Command::Serve => serve::run(&settings).await,
         Command::Check(args) => check::run(args, &settings).await,
         Command::Explain(args) => explain::run(args, &settings).await,
+        Command::Poison(command) => poison::run(command, &settings).await,
         Command::Emulate(Emulate::Dataverse(args)) => {
             dataverse::args::run(args).await.map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
