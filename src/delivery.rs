@@ -53,6 +53,9 @@ pub struct Event {
     pub only: Vec<String>,
     /// How often this event was deferred before.
     pub deferred: u32,
+    /// The quarantined event that this one was edited from: the second part of its record's id, under
+    /// which it goes on should it be refused again.
+    pub record: Option<Arc<str>>,
 }
 
 /// Where an event stood in its stream.
@@ -97,6 +100,8 @@ pub struct Packed {
     only: Vec<String>,
     #[serde(default)]
     deferred: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<Arc<str>>,
 }
 
 impl Packed {
@@ -111,6 +116,7 @@ impl Packed {
             properties: event.properties.clone(),
             only: event.only.clone(),
             deferred: event.deferred,
+            record: event.record.clone(),
         }
     }
 
@@ -121,8 +127,8 @@ impl Packed {
             (None, Some(bytes)) => BASE64_STANDARD.decode(bytes)?,
             (None, None) => Vec::new(),
         };
-        let Self { origin, properties, only, deferred, .. } = self;
-        Ok(Event { body: body.into(), origin, properties, only, deferred })
+        let Self { origin, properties, only, deferred, record, .. } = self;
+        Ok(Event { body: body.into(), origin, properties, only, deferred, record })
     }
 }
 

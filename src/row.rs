@@ -36,6 +36,33 @@ pub struct Destination {
     pub keep: Keep,
 }
 
+/// What stands where a secured value would.
+pub const MASK: &str = "•••";
+
+impl Destination {
+    /// A key as it may be shown: masked when one of its columns is secured.
+    pub fn shown(&self, key: &Key) -> String {
+        let secured = key.0.iter().any(|(column, _)| self.secures(column));
+        if secured { MASK.to_owned() } else { key.to_string() }
+    }
+
+    /// An action as it may be shown: values of secured columns are masked.
+    #[must_use]
+    pub fn masked(&self, action: &Action) -> Action {
+        let mut action = action.clone();
+        if let Action::Upsert(columns) = &mut action {
+            for (_, value) in columns.values.iter_mut().filter(|(name, _)| self.secures(name)) {
+                *value = Value::Text(MASK.to_owned());
+            }
+        }
+        action
+    }
+
+    fn secures(&self, column: &str) -> bool {
+        self.secured.iter().any(|secured| secured == column)
+    }
+}
+
 /// What the ledger remembers of a row.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,

@@ -1,8 +1,11 @@
 //! The command line: one module per command; data to stdout, everything else to stderr.
 
+pub mod check;
+pub mod columns;
 pub mod dev;
 pub mod output;
 pub mod serve;
+pub mod wording;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -27,6 +30,8 @@ enum Command {
     Dev(dev::Args),
     /// Run as the custom handler of the Functions host, which sets the port
     Serve,
+    /// Say everything that is wrong with the maps, against the targets' own tables
+    Check(check::Args),
     /// Run one emulated system by itself
     #[command(subcommand)]
     Emulate(Emulate),
@@ -46,25 +51,30 @@ pub async fn run() -> ExitCode {
     let cli = Cli::parse();
     let settings = Settings::from_environment();
     let colour = std::io::stderr().is_terminal();
-    let (format, filter) = match cli.command {
-        Command::Serve => (telemetry::Format::Json, settings.log().unwrap_or("info")),
-        Command::Dev(_) | Command::Emulate(_) => {
-            (telemetry::Format::Human { colour }, settings.log().unwrap_or("warn"))
-        }
+    let serves = matches!(cli.command, Command::Serve);
+    let (format, usual) = match serves {
+        true => (telemetry::Format::Json, "info"),
+        false => (telemetry::Format::Human { colour }, "warn"),
     };
-    if let Err(error) = telemetry::init(format, filter) {
+    if let Err(error) = telemetry::init(format, settings.log().unwrap_or(usual)) {
         telemetry::fatal(&error);
         return ExitCode::FAILURE;
     }
     let outcome = match cli.command {
         Command::Dev(args) => dev::run(&args).await.map(exit).map_err(Into::into),
         Command::Serve => serve::run(&settings).await,
+        Command::Check(args) => check::run(args, &settings).await,
         Command::Emulate(Emulate::Dataverse(args)) => {
             dataverse::args::run(args).await.map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
     };
     outcome.unwrap_or_else(|error| {
-        telemetry::fatal(&telemetry::chain(&*error));
+        let chain = telemetry::chain(&*error);
+        // The host wants one line; a person wants one problem a line.
+        match serves {
+            true => telemetry::fatal(&chain),
+            false => output::note(chain),
+        }
         ExitCode::FAILURE
     })
 }

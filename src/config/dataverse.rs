@@ -122,7 +122,7 @@ impl Dataverse {
             Ok(tables) => tables.into_iter().map(|table| (table.name.clone(), table)).collect(),
             Err(error) => {
                 let message = format!("{} cannot be read: {error}", file.display());
-                problems.error(&format!("{path}/tables"), "file-unreadable", message);
+                problems.error(&format!("{path}/tables"), "tables-unreadable", message);
                 BTreeMap::new()
             }
         }

@@ -42,7 +42,7 @@ impl ConfigFile {
         problems: &mut Problems,
     ) -> Config {
         let mut sources = BTreeMap::new();
-        let mut targets = BTreeMap::new();
+        let (mut targets, mut saved) = (BTreeMap::new(), BTreeMap::new());
         for (name, system) in &self.systems {
             match system {
                 System::Source(config) => sources.extend(
@@ -52,6 +52,8 @@ impl ConfigFile {
                 System::Dataverse(system) => {
                     let target: Target = system.checked(name, (folder, settings), problems);
                     targets.insert(name.clone(), target);
+                    let file = system.tables.as_ref().map(|file| folder.join(file));
+                    saved.extend(file.map(|file| (name.clone(), file)));
                 }
             }
         }
@@ -61,7 +63,8 @@ impl ConfigFile {
         let functions = self.functions(problems);
         self.ledger(problems);
         let limits = self.limits.checked(problems);
-        Config { sources, targets, functions, ledger: self.ledger, limits, defaults: self.defaults }
+        let Self { ledger, defaults, .. } = self;
+        Config { sources, targets, saved, functions, ledger, limits, defaults }
     }
 
     fn functions(&self, problems: &mut Problems) -> BTreeMap<String, Arc<str>> {

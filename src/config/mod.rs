@@ -11,7 +11,7 @@ mod settings;
 mod system;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -37,6 +37,8 @@ pub struct Config {
     pub sources: BTreeMap<Arc<str>, Decoder>,
     /// The systems that rows are written to.
     pub targets: BTreeMap<String, Target>,
+    /// The files with saved descriptions of the tables of these systems.
+    pub saved: BTreeMap<String, PathBuf>,
     /// The source system of each function.
     pub functions: BTreeMap<String, Arc<str>>,
     /// How the ledger is laid out.
@@ -68,6 +70,17 @@ impl Config {
 /// Reads `concord.toml` and all maps of the settings' folder. Fails with all problems of all files when
 /// one of them is an error; warnings are in [`Maps::warnings`].
 pub fn load(settings: &Settings) -> Result<(Config, Maps), Vec<Problem>> {
+    let (config, mut maps, problems) = inspect(settings);
+    if errors(&problems) > 0 {
+        return Err(problems);
+    }
+    maps.warnings = problems;
+    Ok((config, maps))
+}
+
+/// The same for checking: everything as far as it goes, and all problems, warnings too. Nothing may run
+/// on it while one of them is an error.
+pub fn inspect(settings: &Settings) -> (Config, Maps, Vec<Problem>) {
     let folder = settings.maps();
     let (config, names, mut problems) = configuration(&folder, settings);
     let setting = |name: &str| settings.get(name).map(str::to_owned);
@@ -77,17 +90,9 @@ pub fn load(settings: &Settings) -> Result<(Config, Maps), Vec<Problem>> {
         targets: &config.targets.keys().cloned().collect::<Vec<_>>(),
         setting: &setting,
     };
-    match Maps::load(&folder, &around) {
-        Ok(mut maps) if errors(&problems) == 0 => {
-            maps.warnings.append(&mut problems);
-            Ok((config, maps))
-        }
-        Ok(_) => Err(problems),
-        Err(found) => {
-            problems.extend(found);
-            Err(problems)
-        }
-    }
+    let (maps, found) = Maps::inspect(&folder, &around);
+    problems.extend(found);
+    (config, maps, problems)
 }
 
 /// The same together with where storage is, for everything that runs rather than checks.

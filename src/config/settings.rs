@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::identity::Credential;
 use crate::mapping::{Problem, Severity};
@@ -31,6 +31,14 @@ impl Settings {
     /// These and no others.
     pub fn of<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// The same with another folder of maps, taken from the current one.
+    #[must_use]
+    pub fn with_maps(mut self, folder: &Path) -> Self {
+        self.0.remove(ROOT);
+        self.0.insert(MAPS.to_owned(), folder.display().to_string());
+        self
     }
 
     /// A setting; an empty one counts as not set.

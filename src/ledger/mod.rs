@@ -23,6 +23,7 @@ mod claim;
 pub mod decide;
 pub mod entry;
 mod index;
+mod preview;
 mod revise;
 mod settle;
 mod slot;
@@ -38,6 +39,7 @@ use serde::Deserialize;
 
 pub use self::claim::{Claimed, Request, Ticket};
 pub use self::entry::{Claim, Entry};
+pub use self::preview::Preview;
 pub use self::settle::{Assertion, Conclusion, Landing, Settlement};
 pub use self::slot::Slot;
 pub use self::sweep::Due;

@@ -25,10 +25,14 @@ const LONGEST: usize = 400;
 impl Slot {
     /// The slot of a key of a map that has this many buckets.
     pub fn of(map: &str, key: &Key, buckets: u32) -> Self {
-        let text = key.to_string();
+        Self::of_text(map, &key.to_string(), buckets)
+    }
+
+    /// The same for a key as it is shown: nothing but that text decides where an entry stands.
+    pub fn of_text(map: &str, text: &str, buckets: u32) -> Self {
         let digest = digest::of([text.as_bytes()]);
         let head = digest.iter().take(4).fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte));
-        let row = encoded(&text);
+        let row = encoded(text);
         let row = if row.encode_utf16().count() > LONGEST { cut(&row, &digest) } else { row };
         Self { partition: partition(map, head % buckets.max(1)), row }
     }

@@ -18,9 +18,24 @@ impl Maps {
     /// Reads and compiles every `*.toml` of a folder but `concord.toml`. Fails with all problems of all
     /// files when one of them is an error.
     pub fn load(folder: &Path, around: &Surroundings<'_>) -> Result<Self, Vec<Problem>> {
+        let (mut maps, problems) = Self::inspect(folder, around);
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+            return Err(problems);
+        }
+        maps.warnings = problems;
+        Ok(maps)
+    }
+
+    /// Reads and compiles as far as it goes, for checking: no row may be made with these maps unless
+    /// all problems are warnings.
+    pub fn inspect(folder: &Path, around: &Surroundings<'_>) -> (Self, Vec<Problem>) {
         let mut vocabularies = Vocabularies::beside(folder);
         let (mut maps, mut problems) = (Vec::new(), Vec::new());
-        for path in files(folder).map_err(|problem| vec![problem])? {
+        let files = match files(folder) {
+            Ok(files) => files,
+            Err(problem) => return (Self::default(), vec![problem]),
+        };
+        for path in files {
             let name = path.display().to_string();
             match std::fs::read_to_string(&path) {
                 Ok(text) => {
@@ -32,11 +47,8 @@ impl Maps {
             }
         }
         problems.extend(twins(&maps));
-        if problems.iter().any(|problem| problem.severity == Severity::Error) {
-            problems.sort();
-            return Err(problems);
-        }
-        Ok(Self::of(maps, problems))
+        problems.sort();
+        (Self::of(maps, Vec::new()), problems)
     }
 }
 

@@ -39,7 +39,7 @@ pub use schema::Versions;
 pub use trace::Step;
 
 use crate::change::Change;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::row::{Destination, Row};
 
 /// What maps need to know of the configuration around them.
@@ -63,6 +63,17 @@ pub struct Maps {
     levels: Vec<Vec<String>>,
     /// What the files have that works but should be decided.
     pub warnings: Vec<Problem>,
+}
+
+/// What a change becomes under one map, and how.
+#[derive(Debug)]
+pub struct Trace {
+    /// The map.
+    pub map: Arc<Map>,
+    /// The row; none when the map leaves the change out.
+    pub row: Result<Option<Row>, Fault>,
+    /// What was done to each value, secured ones masked.
+    pub steps: Vec<Step>,
 }
 
 /// The map's name, and what a change becomes under it; none when the map leaves it out.
@@ -107,12 +118,33 @@ impl Maps {
     /// What a change of this system becomes, map by map. Nothing when no map is about its entity. A
     /// payload version that no map to a table reads is a fault of the newest of them.
     pub fn rows(&self, system: &str, change: &Change<'_>) -> Vec<Mapped> {
+        let (read, unread) = self.about(system, change);
+        let read = read.into_iter().map(|map| (Arc::clone(&map.name), map.row(change)));
+        let unread = unread.into_iter().map(|map| (Arc::clone(&map.name), Err(map.unread(change))));
+        read.chain(unread).collect()
+    }
+
+    /// The same as [`Maps::rows`], with the maps themselves and every step, for people.
+    pub fn traces(&self, system: &str, change: &Change<'_>) -> Vec<Trace> {
+        let (read, unread) = self.about(system, change);
+        let read = read.into_iter().map(|map| {
+            let (row, steps) = map.trace(change);
+            Trace { map: Arc::clone(map), row, steps }
+        });
+        let unread = unread.into_iter().map(|map| {
+            let row = Err(map.unread(change));
+            Trace { map: Arc::clone(map), row, steps: Vec::new() }
+        });
+        read.chain(unread).collect()
+    }
+
+    /// The maps that read a change, and the newest of those to each further table that cannot read its
+    /// payload version.
+    fn about(&self, system: &str, change: &Change<'_>) -> (Vec<&Arc<Map>>, Vec<&Arc<Map>>) {
         let about = (system.to_owned(), entity(&change.entity));
-        let Some(maps) = self.by_entity.get(&about) else { return Vec::new() };
+        let maps = self.by_entity.get(&about).map(Vec::as_slice).unwrap_or_default();
         let (read, unread): (Vec<_>, Vec<_>) =
             maps.iter().partition(|map| map.versions.accept(change.schema));
-        let mut rows: Vec<Mapped> =
-            read.iter().map(|map| (Arc::clone(&map.name), map.row(change))).collect();
         let lost = unread.iter().filter(|map| !read.iter().any(|other| same_table(other, map)));
         let mut newest: Vec<&Arc<Map>> = Vec::new();
         for map in lost {
@@ -122,12 +154,7 @@ impl Maps {
                 None => newest.push(map),
             }
         }
-        for map in newest {
-            let version = change.schema.unwrap_or_default();
-            let text = format!("no map reads payload version {version} of {}", map.entity);
-            rows.push((Arc::clone(&map.name), Err(Fault::new(Kind::SchemaUnknown, text))));
-        }
-        rows
+        (read, newest)
     }
 }
 

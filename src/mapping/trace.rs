@@ -4,9 +4,7 @@ use serde::Serialize;
 
 use super::datum::Datum;
 use crate::fault::Fault;
-
-/// What stands where a secured value would.
-const MASK: &str = "•••";
+use crate::row::MASK;
 
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,7 +62,8 @@ impl Trail {
         outcome: Result<&Datum<'_>, &Fault>,
     ) {
         let Some(steps) = &mut self.steps else { return };
-        let masked = self.masked || self.secret.iter().any(|name| source.contains(name.as_str()));
+        let names = || source.split(" or ").flat_map(|part| part.split(" + "));
+        let masked = self.masked || names().any(|name| self.secret.iter().any(|one| one == name));
         let show = |value: &Datum<'_>| {
             if masked && !value.is_absent() { MASK.to_owned() } else { value.show() }
         };

@@ -78,8 +78,8 @@ impl Pipeline {
                 Err(fault) => {
                     let refusal = Refusal {
                         system: Arc::clone(&delivery.system),
+                        key: self.key(&map, change),
                         map: Some(map),
-                        key: None,
                         event: event.clone(),
                         fault,
                         correlation: change.correlation,
@@ -90,6 +90,12 @@ impl Pipeline {
         }
         let system = Arc::clone(&delivery.system);
         read.members.push(Member { event, system });
+    }
+
+    /// The key of the row that a change was to become, as it may be shown.
+    fn key(&self, map: &str, change: &Change<'_>) -> Option<String> {
+        let map = self.maps.get(map)?;
+        map.key_of(change).map(|key| map.destination.shown(&key))
     }
 
     /// Makes what could not be read or mapped durable; answers what could not be made so.

@@ -109,13 +109,15 @@ impl Filter {
 }
 
 impl Id {
-    /// The name of the record of a refusal: the same for the same event and map, however it comes.
+    /// The name of the record of a refusal: the same for the same event and map, however it comes, and
+    /// for an edited event that of the original.
     pub fn of(refusal: &Refusal) -> Self {
         let partition = match &refusal.map {
             Some(map) => map.to_string(),
             None => format!("-{}", refusal.system),
         };
-        let row = digest::hex(&digest::of([refusal.system.as_bytes(), &*refusal.event.body]));
+        let hash = || digest::hex(&digest::of([refusal.system.as_bytes(), &*refusal.event.body]));
+        let row = refusal.event.record.as_deref().map_or_else(hash, str::to_owned);
         Self { partition, row }
     }
 }

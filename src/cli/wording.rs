@@ -1,0 +1,175 @@
+//! How moments, orders, rows and ledger entries read, for people and as JSON.
+//!
+//! Values of secured columns are masked here, so that no command shows one by mistake.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use super::columns::Columns;
+use crate::ledger::Entry;
+use crate::ledger::entry::Version;
+use crate::order::Order;
+use crate::row::{Action, Destination, Key, Owner, Removal, Row, State};
+
+/// A moment to the second, in a form that `--since` takes.
+pub fn moment(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// What decides which of two changes is newer.
+pub fn order(order: &Order) -> String {
+    match order.version {
+        Some(version) => format!("version {version}, emitted {}", order.emitted),
+        None => format!("emitted {}", order.emitted),
+    }
+}
+
+/// What is to become of a row, without its values.
+pub fn action(action: &Action) -> String {
+    match action {
+        Action::Upsert(columns) => {
+            let mut text = plural(columns.values.len(), "column");
+            text.insert_str(0, "upsert of ");
+            columns.state.iter().for_each(|one| text += &format!(", {}", state(*one)));
+            match columns.owner {
+                Some(Owner::User(id)) => text += &format!(", owned by user {id}"),
+                Some(Owner::Team(id)) => text += &format!(", owned by team {id}"),
+                None => {}
+            }
+            text
+        }
+        Action::Remove(how) => removal(*how),
+        Action::Hold { due, then } => {
+            format!("hold until {}, then {}", moment(*due), removal(*then))
+        }
+    }
+}
+
+/// How a row is removed.
+pub fn removal(how: Removal) -> String {
+    match how {
+        Removal::Delete => "delete".to_owned(),
+        Removal::Deactivate(to) => format!("deactivate with {}", state(to)),
+    }
+}
+
+fn state(State { state, status }: State) -> String {
+    let status = status.map(|status| format!(", status {status}")).unwrap_or_default();
+    format!("state {state}{status}")
+}
+
+/// `1 column`, `2 columns`.
+pub fn plural(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A row as JSON.
+pub fn row_json(row: &Row) -> Json {
+    json!({
+        "system": row.to.system,
+        "table": row.to.table,
+        "key": key_json(&row.to, &row.key),
+        "action": row.to.masked(&row.action),
+        "order": row.order,
+        "correlation": row.correlation,
+    })
+}
+
+/// A key as JSON: columns and values, masked altogether when a part of it is secured.
+pub fn key_json(to: &Destination, key: &Key) -> Json {
+    let shown = to.shown(key);
+    if shown == key.to_string() {
+        let pairs = key.0.iter().map(|(column, value)| (column.to_string(), json!(value)));
+        Json::Object(pairs.collect())
+    } else {
+        Json::String(shown)
+    }
+}
+
+/// An entry as JSON; `null` for each part that is not there.
+pub fn entry_json(to: &Destination, entry: &Entry) -> Json {
+    let version = |version: &Version| Version {
+        action: version.action.as_ref().map(|action| to.masked(action)),
+        ..version.clone()
+    };
+    let applied = entry.applied.clone().map(|mut applied| {
+        applied.version = version(&applied.version);
+        applied
+    });
+    let intent = entry.intent.clone().map(|mut intent| {
+        intent.version = version(&intent.version);
+        intent
+    });
+    json!({ "applied": applied, "intent": intent, "loose": entry.loose, "held": entry.held })
+}
+
+/// What an entry knows, without the row itself.
+pub fn entry_lines(entry: &Entry) -> Vec<String> {
+    let mut columns = Columns::indented(2);
+    match &entry.applied {
+        Some(applied) => {
+            let version = &applied.version;
+            columns.row(["applied", &order(&version.order)]);
+            columns.row(["", &format!("settled {}", moment(applied.at))]);
+            columns.row(["", &format!("by version {} of the map", version.map_version)]);
+            columns.row(["", &format!("correlation {}", version.correlation)]);
+            let id = applied.target_id.map_or("not told".to_owned(), |id| id.to_string());
+            columns.row(["", &format!("id in the target {id}")]);
+        }
+        None => columns.row(["applied", "nothing"]),
+    }
+    if let Some(intent) = &entry.intent {
+        let until = moment(intent.lease);
+        let text = format!("{}, being written until {until}", order(&intent.version.order));
+        columns.row(["intent", &text]);
+    }
+    for loose in &entry.loose {
+        let text =
+            format!("a write was overtaken; it has landed or died by {}", moment(loose.lease));
+        columns.row(["loose", &text]);
+    }
+    if let Some(held) = &entry.held {
+        let (then, due) = (removal(held.then), moment(held.due));
+        columns.row([
+            "held",
+            &format!("{then} at {due}, unless it comes back ({})", order(&held.order)),
+        ]);
+    }
+    columns.lines()
+}
+
+/// The row that a version wrote, secured columns masked.
+pub fn version_lines(to: &Destination, version: &Version) -> Vec<String> {
+    let Some(written) = &version.action else {
+        return vec!["  the map keeps hashes alone, so the row itself is not known".to_owned()];
+    };
+    let mut lines = vec![format!("  {}", action(written))];
+    if let Action::Upsert(set) = to.masked(written) {
+        let mut columns = Columns::indented(4);
+        for (column, value) in &set.values {
+            columns.row([column.to_string(), value.to_string()]);
+        }
+        lines.extend(columns.lines());
+    }
+    lines
+}
+
+/// A fault as JSON.
+#[derive(Clone, Debug, Serialize)]
+pub struct Told {
+    /// The code.
+    pub code: &'static str,
+    /// What, where and what to do.
+    pub message: String,
+    /// The column or property.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+impl From<&crate::fault::Fault> for Told {
+    fn from(fault: &crate::fault::Fault) -> Self {
+        let (code, message) = (fault.kind.code(), fault.message.clone());
+        Self { code, message, field: fault.field.clone() }
+    }
+}
