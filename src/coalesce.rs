@@ -85,6 +85,9 @@ mod tests {
         Mapped { row: Arc::new(row), event }
     }
 
+    /// Key, second and version.
+    type Said = (u8, i64, Option<u64>);
+
     fn with_version(key: u8, second: i64, version: Option<u64>, event: usize) -> Mapped {
         let mapped = mapped(key, second, event);
         let mut row = Row::clone(&mapped.row);
@@ -101,13 +104,11 @@ mod tests {
                     (Just(numbered.clone()), Just(numbered).prop_shuffle())
                 })
         ) {
-            let made = |rows: &[(usize, (u8, i64, Option<u64>))]| {
-                let row = |(event, (key, at, version)): &(usize, _)| {
-                    with_version(*key, *at, *version, *event)
-                };
-                coalesce(rows.iter().map(row).collect())
+            let made = |rows: Vec<(usize, Said)>| {
+                let row = |(event, (key, at, version))| with_version(key, at, version, event);
+                coalesce(rows.into_iter().map(row).collect())
             };
-            prop_assert_eq!(made(&rows.0), made(&rows.1));
+            prop_assert_eq!(made(rows.0), made(rows.1));
         }
 
         #[test]

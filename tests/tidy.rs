@@ -7,6 +7,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use concord::app::App;
+use concord::config::Settings;
 use concord::fault::Kind;
 
 /// One line of the module order.
@@ -165,6 +167,28 @@ fn every_fault_has_a_page_that_helps() {
         &wrong,
         "a page starts with its code as heading and says what it means and how to mend it",
     );
+}
+
+#[tokio::test]
+async fn the_host_is_told_of_exactly_the_functions_that_are_served() {
+    let example = read(&root().join("local.settings.example.json"));
+    let example: serde_json::Value = serde_json::from_str(&example).unwrap();
+    let values = example["Values"].as_object().unwrap();
+    let storage = tempfile::tempdir().unwrap();
+    let own = [
+        ("CONCORD_MAPS".to_owned(), root().join("maps").display().to_string()),
+        ("CONCORD_STORAGE".to_owned(), format!("local:{}", storage.path().display())),
+    ];
+    let example =
+        values.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
+    let app = App::open(&Settings::of(example.chain(own))).await.unwrap();
+    let served: BTreeSet<String> = app.functions().into_keys().collect();
+    let told: BTreeSet<String> = children(&root().join("functions"))
+        .iter()
+        .filter(|folder| folder.join("function.json").is_file())
+        .map(|folder| stem(folder))
+        .collect();
+    assert_eq!(told, served, "functions/ and the program name different functions");
 }
 
 #[test]

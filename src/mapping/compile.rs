@@ -86,8 +86,10 @@ fn required(file: &MapFile, problems: &mut Problems) {
         problems.error("key", "key-missing-in-file", message);
     }
     let odd = |char: char| !(char.is_ascii_alphanumeric() || "-_.".contains(char));
-    if file.map.contains(odd) || file.map.len() > 100 {
-        let message = "a map's name has letters, digits, `-`, `_` and `.` only, 100 at most";
+    let begins = file.map.chars().next().is_none_or(|first| first.is_ascii_alphanumeric());
+    if !begins || file.map.contains(odd) || file.map.len() > 100 {
+        let message = "a map's name has letters, digits, `-`, `_` and `.` only, begins with one of \
+                       the first two, and is no longer than 100";
         problems.error("map", "map-name", message);
     }
     for column in file.key.keys().filter(|column| file.fields.contains_key(*column)) {

@@ -18,7 +18,7 @@ use super::state::StatePlan;
 use super::trace::{Step, Trail};
 use crate::change::{Change, Kind};
 use crate::fault::{self, Fault};
-use crate::row::{Action, Columns, Destination, Key, Row, Value};
+use crate::row::{Action, Columns, Destination, Key, Row, State, Value};
 
 /// One compiled map.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ impl Map {
         trail.column("[state]", false);
         let state = match &self.state {
             Some(state) => state.value(scene, trail).map_err(|fault| fault.field("[state]"))?,
-            None => None,
+            None => self.reactivation(),
         };
         trail.column("[owner]", false);
         let owner = match &self.owner {
@@ -142,6 +142,13 @@ impl Map {
         };
         let columns = Columns { values, state, owner };
         Ok(self.to(scene, key, Action::Upsert(columns), false))
+    }
+
+    /// A row that this map deactivates becomes active again when its thing comes back.
+    fn reactivation(&self) -> Option<State> {
+        let leaves = self.filter.as_ref().and_then(|filter| filter.leaves.state());
+        let deactivates = self.removed.state().or(leaves).is_some();
+        deactivates.then_some(State { state: 0, status: None })
     }
 
     fn to(&self, scene: &Scene<'_>, key: Key, action: Action, only_if_known: bool) -> Row {
@@ -160,7 +167,7 @@ impl Map {
         let mut key = Vec::with_capacity(self.key.len());
         for (column, plan) in &self.key {
             trail.column(column, self.masks(column));
-            let datum = plan.datum(scene, trail).map_err(|fault| fault.field(&**column))?;
+            let datum = plan.datum(scene, trail).map_err(|fault| self.about(column, fault))?;
             let missing = || {
                 let text = format!("{} is missing, null or empty, so there is no key", plan.shown);
                 Fault::new(fault::Kind::KeyMissing, text).field(&**column)
@@ -197,7 +204,7 @@ impl Map {
             match (plan.value(scene, trail), &first) {
                 (Ok(Some(value)), _) => values.push((Arc::clone(column), value)),
                 (Ok(None), _) => {}
-                (Err(fault), None) => first = Some(fault.field(&**column)),
+                (Err(fault), None) => first = Some(self.about(column, fault)),
                 (Err(_), Some(_)) => others.push(&**column),
             }
         }
@@ -211,6 +218,14 @@ impl Map {
                 Err(fault)
             }
         }
+    }
+
+    /// Names the column; what is secured leaves no value behind, wherever in the rule it was refused.
+    fn about(&self, column: &str, mut fault: Fault) -> Fault {
+        if self.masks(column) {
+            fault.detail = None;
+        }
+        fault.field(column)
     }
 
     fn masks(&self, column: &str) -> bool {

@@ -38,15 +38,15 @@ impl<'c> Scene<'c> {
 
     /// A property: by its exact name, else without punctuation, else also without case, else as a path
     /// into a nested object (CluedIn connectors strip or replace the dots of names; see
-    /// streams-and-lake §1.3).
+    /// CluedIn, Event Hub message).
     pub fn property(&self, name: &str) -> Datum<'c> {
         let change = self.change;
         let properties = &change.properties;
         let found = properties
             .iter()
             .find(|(known, _)| known == name)
-            .or_else(|| properties.iter().find(|(known, _)| bare(known).eq(bare(name))))
-            .or_else(|| properties.iter().find(|(known, _)| lower(known).eq(lower(name))));
+            .or_else(|| properties.iter().find(|(known, _)| alike(bare(known), bare(name))))
+            .or_else(|| properties.iter().find(|(known, _)| alike(lower(known), lower(name))));
         match found {
             Some((_, value)) => Datum::read(value),
             None => self.nested(name).unwrap_or(Datum::Missing),
@@ -97,6 +97,12 @@ fn member<'c>(object: &'c RawValue, name: &str) -> Option<&'c RawValue> {
     members.get(name).copied()
 }
 
+/// Whether two spellings are the same; nothing is like nothing.
+fn alike(one: impl Iterator<Item = char>, other: impl Iterator<Item = char>) -> bool {
+    let mut one = one.peekable();
+    one.peek().is_some() && one.eq(other)
+}
+
 fn bare(name: &str) -> impl Iterator<Item = char> {
     name.chars().filter(char::is_ascii_alphanumeric)
 }
@@ -123,11 +129,12 @@ mod tests {
 
     #[test]
     fn the_exact_name_wins_and_nested_objects_are_entered() {
-        let change = change(r#"{"ab":1,"a.b":2,"c":{"d":{"e":3}}}"#);
+        let change = change(r#"{"ab":1,"a.b":2,"+":0,"c":{"d":{"e":3}}}"#);
         let scene = Scene::of(&change);
         assert_eq!(scene.property("a.b"), Datum::Number("2".into()));
         assert_eq!(scene.property("c.d.e"), Datum::Number("3".into()));
         assert_eq!(scene.property("c.d.x"), Datum::Missing);
         assert_eq!(scene.property("x"), Datum::Missing);
+        assert_eq!(scene.property("-"), Datum::Missing);
     }
 }

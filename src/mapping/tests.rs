@@ -93,109 +93,100 @@ fn every_source_yields_what_it_says() {
     }
 }
 
+/// Rule, JSON value of the property `p`, and what becomes of it.
+const CONVERSIONS: &[(&str, &str, &str)] = &[
+    (r#"{ from = "p", trim = true, max = 3 }"#, r#"" abc ""#, "abc"),
+    (r#"{ from = "p", max = 3 }"#, r#""abcd""#, "too-long"),
+    (r#"{ from = "p", max = 3, over = "cut" }"#, r#""æøåæ""#, "æøå"),
+    (r#"{ from = "p", max = 3, on_error = "null" }"#, r#""abcd""#, "null"),
+    (r#"{ from = "p", split = { on = " ", at = -1 } }"#, r#""a b c""#, "c"),
+    (r#"{ from = "p", split = { on = " ", at = 5 } }"#, r#""a b c""#, "null"),
+    (r#"{ from = "p", replace = [{ pattern = "[^0-9]", with = "" }] }"#, r#""a1b2""#, "12"),
+    (r#"{ from = "p", nfc = true, case = "upper", collapse = true }"#, r#""e\u0301  a""#, "É A"),
+    (r#"{ from = "p", country = "alpha2" }"#, r#""DNK""#, "DK"),
+    (r#"{ from = "p", country = "numeric", integer = true }"#, r#""ALB""#, "8"),
+    (r#"{ from = "p", country = "alpha2" }"#, r#""Atlantis""#, "inconvertible"),
+    (
+        r#"{ from = "p", country = { to = "alpha3", overlay = "territories.csv" } }"#,
+        r#""home""#,
+        "DNK",
+    ),
+    (r#"{ from = "p", country = "alpha2" }"#, r#"["DK"]"#, "inconvertible"),
+    (r#"{ from = "p", currency = "numeric" }"#, r#""dkk""#, "208"),
+    (r#"{ from = "p", language = "639-3" }"#, r#""da-DK""#, "dan"),
+    (r#"{ from = "p", phone = "DK" }"#, r#""33 12 34 56""#, "+4533123456"),
+    (r#"{ from = "p", phone = "DK", on_error = "passthrough" }"#, r#""ask Bo""#, "ask Bo"),
+    (r#"{ from = "p", phone = { region = "DK", part = "extension" } }"#, r#""33123456""#, "null"),
+    (r#"{ from = "p", values = { Retail = 3 } }"#, r#""Retail""#, "3"),
+    (r#"{ from = "p", values = { Retail = 3 } }"#, r#""retail""#, "value-unknown"),
+    (r#"{ from = "p", values = { Retail = 3 }, on_error = "null" }"#, r#""x""#, "null"),
+    (r#"{ from = "p", values = { 1 = "one" } }"#, "1", "one"),
+    (r#"{ from = "p", vocabulary = "segments.csv", to = "sap" }"#, r#""Retail""#, "R1"),
+    (
+        r#"{ from = "p", vocabulary = "segments.csv", column = "sap", to = "crm", integer = true }"#,
+        r#""W1""#,
+        "9",
+    ),
+    (r#"{ from = "p", date = true }"#, r#""2024-05-01T23:30:00Z""#, "2024-05-01"),
+    (r#"{ from = "p", date = "Europe/Copenhagen" }"#, r#""2024-05-01T23:30:00Z""#, "2024-05-02"),
+    (
+        r#"{ from = "p", datetime = "Europe/Copenhagen" }"#,
+        r#""2024-05-01 10:00""#,
+        "2024-05-01T08:00:00Z",
+    ),
+    (r#"{ from = "p", datetime = true }"#, r#""2024-05-01 10:00""#, "inconvertible"),
+    (r#"{ from = "p", date = true, formats = ["%d.%m.%Y"] }"#, r#""31.12.2024""#, "2024-12-31"),
+    (r#"{ from = "p", decimal = true }"#, "20000.0000", "20000.0000"),
+    (
+        r#"{ from = "p", decimal = true }"#,
+        "0.1000000000000000055511151231",
+        "0.1000000000000000055511151231",
+    ),
+    (
+        r#"{ from = "p", decimal = { point = ",", group = ".", digits = 2 } }"#,
+        r#""1.234,50""#,
+        "1234.50",
+    ),
+    (r#"{ from = "p", decimal = { point = "," } }"#, "1.5", "1.5"),
+    (r#"{ from = "p", decimal = true }"#, r#""1,5""#, "inconvertible"),
+    (r#"{ from = "p", integer = true }"#, "9007199254740993", "9007199254740993"),
+    (r#"{ from = "p", integer = true }"#, "1.5", "inconvertible"),
+    (r#"{ from = "p", boolean = true }"#, r#""Yes""#, "true"),
+    (r#"{ from = "p", boolean = { true = ["ja"], false = ["nej"] } }"#, r#""Nej""#, "false"),
+    (r#"{ from = "p", boolean = true }"#, r#""perhaps""#, "inconvertible"),
+    (r#"{ from = "p", choice = true }"#, r#""100000001""#, "100000001"),
+    (r#"{ from = "p", choice = { A = 1, B = 2 } }"#, r#""B""#, "2"),
+    (r#"{ from = "p", choice = { A = 1, B = 2 } }"#, "3", "value-unknown"),
+    (r#"{ from = "p", choices = { A = 3, B = 1 } }"#, r#""A; B;""#, "1,3"),
+    (r#"{ from = "p", choices = true }"#, "[3,1,3]", "1,3"),
+    (r#"{ from = "p", choices = true }"#, "[[3]]", "inconvertible"),
+    (
+        r#"{ from = "p", guid = true }"#,
+        r#""{4B0C8C1E-6D0C-5F0A-9A53-0F3F8A7C2F11}""#,
+        "4b0c8c1e-6d0c-5f0a-9a53-0f3f8a7c2f11",
+    ),
+    (r#"{ from = "p", guid = true }"#, r#""4b0c""#, "inconvertible"),
+    (r#"{ from = "p", lookup = "contact.number" }"#, r#""C-1""#, "contact(number=C-1)"),
+    (
+        r#"{ from = "p", integer = true, lookup = "contact.parentid.number" }"#,
+        r#""7""#,
+        "contact(parentid.number=7)",
+    ),
+    (
+        r#"{ lookup = { table = "t", by = { a = "p", "b.c" = { value = 2 } } } }"#,
+        r#""x""#,
+        "t(a=x,b.c=2)",
+    ),
+    (r#"{ lookup = { table = "t", by = { a = "p", b = "q" } } }"#, r#""x""#, "value-missing"),
+    (r#"{ lookup = { table = "t", by = { a = "q", b = "r" } } }"#, r#""x""#, "null"),
+    (r#"{ from = "p" }"#, r#""\ud800""#, "inconvertible"),
+];
+
 #[test]
 fn every_conversion_takes_what_it_says_and_refuses_the_rest() {
-    for (written, value, expected) in [
-        (r#"{ from = "p", trim = true, max = 3 }"#, r#"" abc ""#, "abc"),
-        (r#"{ from = "p", max = 3 }"#, r#""abcd""#, "too-long"),
-        (r#"{ from = "p", max = 3, over = "cut" }"#, r#""æøåæ""#, "æøå"),
-        (r#"{ from = "p", max = 3, on_error = "null" }"#, r#""abcd""#, "null"),
-        (r#"{ from = "p", split = { on = " ", at = -1 } }"#, r#""a b c""#, "c"),
-        (r#"{ from = "p", split = { on = " ", at = 5 } }"#, r#""a b c""#, "null"),
-        (r#"{ from = "p", replace = [{ pattern = "[^0-9]", with = "" }] }"#, r#""a1b2""#, "12"),
-        (
-            r#"{ from = "p", nfc = true, case = "upper", collapse = true }"#,
-            r#""e\u0301  a""#,
-            "É A",
-        ),
-        (r#"{ from = "p", country = "alpha2" }"#, r#""DNK""#, "DK"),
-        (r#"{ from = "p", country = "numeric", integer = true }"#, r#""ALB""#, "8"),
-        (r#"{ from = "p", country = "alpha2" }"#, r#""Atlantis""#, "inconvertible"),
-        (
-            r#"{ from = "p", country = { to = "alpha3", overlay = "territories.csv" } }"#,
-            r#""home""#,
-            "DNK",
-        ),
-        (r#"{ from = "p", country = "alpha2" }"#, r#"["DK"]"#, "inconvertible"),
-        (r#"{ from = "p", currency = "numeric" }"#, r#""dkk""#, "208"),
-        (r#"{ from = "p", language = "639-3" }"#, r#""da-DK""#, "dan"),
-        (r#"{ from = "p", phone = "DK" }"#, r#""33 12 34 56""#, "+4533123456"),
-        (r#"{ from = "p", phone = "DK", on_error = "passthrough" }"#, r#""ask Bo""#, "ask Bo"),
-        (
-            r#"{ from = "p", phone = { region = "DK", part = "extension" } }"#,
-            r#""33123456""#,
-            "null",
-        ),
-        (r#"{ from = "p", values = { Retail = 3 } }"#, r#""Retail""#, "3"),
-        (r#"{ from = "p", values = { Retail = 3 } }"#, r#""retail""#, "value-unknown"),
-        (r#"{ from = "p", values = { Retail = 3 }, on_error = "null" }"#, r#""x""#, "null"),
-        (r#"{ from = "p", values = { 1 = "one" } }"#, "1", "one"),
-        (r#"{ from = "p", vocabulary = "segments.csv", to = "sap" }"#, r#""Retail""#, "R1"),
-        (
-            r#"{ from = "p", vocabulary = "segments.csv", column = "sap", to = "crm", integer = true }"#,
-            r#""W1""#,
-            "9",
-        ),
-        (r#"{ from = "p", date = true }"#, r#""2024-05-01T23:30:00Z""#, "2024-05-01"),
-        (
-            r#"{ from = "p", date = "Europe/Copenhagen" }"#,
-            r#""2024-05-01T23:30:00Z""#,
-            "2024-05-02",
-        ),
-        (
-            r#"{ from = "p", datetime = "Europe/Copenhagen" }"#,
-            r#""2024-05-01 10:00""#,
-            "2024-05-01T08:00:00Z",
-        ),
-        (r#"{ from = "p", datetime = true }"#, r#""2024-05-01 10:00""#, "inconvertible"),
-        (r#"{ from = "p", date = true, formats = ["%d.%m.%Y"] }"#, r#""31.12.2024""#, "2024-12-31"),
-        (r#"{ from = "p", decimal = true }"#, "20000.0000", "20000.0000"),
-        (
-            r#"{ from = "p", decimal = true }"#,
-            "0.1000000000000000055511151231",
-            "0.1000000000000000055511151231",
-        ),
-        (
-            r#"{ from = "p", decimal = { point = ",", group = ".", digits = 2 } }"#,
-            r#""1.234,50""#,
-            "1234.50",
-        ),
-        (r#"{ from = "p", decimal = { point = "," } }"#, "1.5", "1.5"),
-        (r#"{ from = "p", decimal = true }"#, r#""1,5""#, "inconvertible"),
-        (r#"{ from = "p", integer = true }"#, "9007199254740993", "9007199254740993"),
-        (r#"{ from = "p", integer = true }"#, "1.5", "inconvertible"),
-        (r#"{ from = "p", boolean = true }"#, r#""Yes""#, "true"),
-        (r#"{ from = "p", boolean = { true = ["ja"], false = ["nej"] } }"#, r#""Nej""#, "false"),
-        (r#"{ from = "p", boolean = true }"#, r#""perhaps""#, "inconvertible"),
-        (r#"{ from = "p", choice = true }"#, r#""100000001""#, "100000001"),
-        (r#"{ from = "p", choice = { A = 1, B = 2 } }"#, r#""B""#, "2"),
-        (r#"{ from = "p", choice = { A = 1, B = 2 } }"#, "3", "value-unknown"),
-        (r#"{ from = "p", choices = { A = 3, B = 1 } }"#, r#""A; B;""#, "1,3"),
-        (r#"{ from = "p", choices = true }"#, "[3,1,3]", "1,3"),
-        (r#"{ from = "p", choices = true }"#, "[[3]]", "inconvertible"),
-        (
-            r#"{ from = "p", guid = true }"#,
-            r#""{4B0C8C1E-6D0C-5F0A-9A53-0F3F8A7C2F11}""#,
-            "4b0c8c1e-6d0c-5f0a-9a53-0f3f8a7c2f11",
-        ),
-        (r#"{ from = "p", guid = true }"#, r#""4b0c""#, "inconvertible"),
-        (r#"{ from = "p", lookup = "contact.number" }"#, r#""C-1""#, "contact(number=C-1)"),
-        (
-            r#"{ from = "p", integer = true, lookup = "contact.parentid.number" }"#,
-            r#""7""#,
-            "contact(parentid.number=7)",
-        ),
-        (
-            r#"{ lookup = { table = "t", by = { a = "p", "b.c" = { value = 2 } } } }"#,
-            r#""x""#,
-            "t(a=x,b.c=2)",
-        ),
-        (r#"{ lookup = { table = "t", by = { a = "p", b = "q" } } }"#, r#""x""#, "value-missing"),
-        (r#"{ lookup = { table = "t", by = { a = "q", b = "r" } } }"#, r#""x""#, "null"),
-        (r#"{ from = "p" }"#, r#""\ud800""#, "inconvertible"),
-    ] {
+    for (written, value, expected) in CONVERSIONS {
         let properties = format!(r#"{{"p":{value}}}"#);
-        assert_eq!(rule(written, &properties), expected, "{written} of {value}");
+        assert_eq!(rule(written, &properties), *expected, "{written} of {value}");
     }
 }
 
@@ -337,6 +328,11 @@ c = { from = "s", date = true, secured = true }
     let of_secured = map.row(&change(r#"{"s":"hunter2"}"#)).unwrap_err();
     assert_eq!((of_secured.field.as_deref(), of_secured.detail), (Some("c"), None));
     assert!(secured.message.contains("also refused: c"));
+    let listed = super::sample::map(
+        "secured = [\"a\"]\n[fields]\na = { when = [{ else = { from = \"p\", guid = true } }] }\n",
+    );
+    let of_listed = listed.row(&change(r#"{"p":"hunter2"}"#)).unwrap_err();
+    assert_eq!((of_listed.field.as_deref(), of_listed.detail), (Some("a"), None));
 }
 
 #[test]
@@ -438,9 +434,8 @@ fn problems(text: &str) -> Vec<(&'static str, usize)> {
     found
 }
 
-#[test]
-fn a_wrong_map_says_everything_that_is_wrong_with_its_line() {
-    let text = r#"map = "bad name"
+/// Everything that can be wrong in a map, a line each where possible.
+const WRONG: &str = r#"map = "bad name"
 version = 0
 colour = "red"
 from = { system = "mdm", schema = "one" }
@@ -475,47 +470,51 @@ expr = "true"
 [[decision]]
 reasn = "x"
 "#;
-    let found = problems(text);
-    let expected = [
-        ("map-name", 1),
-        ("key-missing-in-file", 2),
-        ("unknown-key", 3),
-        ("key-missing-in-file", 4),
-        ("schema-range", 4),
-        ("url-in-map", 5),
-        ("name-empty", 7),
-        ("unknown-key", 9),
-        ("wrong-type", 9),
-        ("no-source", 10),
-        ("several-sources", 11),
-        ("pattern", 12),
-        ("expression", 13),
-        ("several-conversions", 14),
-        ("zone-unknown", 14),
-        ("vocabulary", 15),
-        ("vocabulary", 16),
-        ("not-text", 17),
-        ("not-text", 17),
-        ("key-alone", 18),
-        ("lookup-path", 18),
-        ("condition-empty", 19),
-        ("else-place", 19),
-        ("key-alone", 19),
-        ("then-missing", 19),
-        ("column-twice", 19),
-        ("region-unknown", 20),
-        ("setting-place", 21),
-        ("secret-in-map", 22),
-        ("column-section", 23),
-        ("leaves-missing", 24),
-        ("else-place", 25),
-        ("key-alone", 28),
-        ("owner-rule", 30),
-        ("key-missing-in-file", 31),
-        ("unknown-key", 34),
-    ];
+
+const EXPECTED: &[(&str, usize)] = &[
+    ("map-name", 1),
+    ("key-missing-in-file", 2),
+    ("unknown-key", 3),
+    ("key-missing-in-file", 4),
+    ("schema-range", 4),
+    ("url-in-map", 5),
+    ("name-empty", 7),
+    ("unknown-key", 9),
+    ("wrong-type", 9),
+    ("no-source", 10),
+    ("several-sources", 11),
+    ("pattern", 12),
+    ("expression", 13),
+    ("several-conversions", 14),
+    ("zone-unknown", 14),
+    ("vocabulary", 15),
+    ("vocabulary", 16),
+    ("not-text", 17),
+    ("not-text", 17),
+    ("key-alone", 18),
+    ("lookup-path", 18),
+    ("condition-empty", 19),
+    ("else-place", 19),
+    ("key-alone", 19),
+    ("then-missing", 19),
+    ("column-twice", 19),
+    ("region-unknown", 20),
+    ("setting-place", 21),
+    ("secret-in-map", 22),
+    ("column-section", 23),
+    ("leaves-missing", 24),
+    ("else-place", 25),
+    ("key-alone", 28),
+    ("owner-rule", 30),
+    ("key-missing-in-file", 31),
+    ("unknown-key", 34),
+];
+
+#[test]
+fn a_wrong_map_says_everything_that_is_wrong_with_its_line() {
+    let found = problems(WRONG);
     let mut left = found.clone();
-    for one in expected {
+    for one in EXPECTED.iter().copied() {
         let at = left.iter().position(|other| *other == one);
         assert!(at.is_some(), "{one:?} is not in {found:?}");
         left.remove(at.unwrap());

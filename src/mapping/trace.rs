@@ -62,7 +62,8 @@ impl Trail {
         outcome: Result<&Datum<'_>, &Fault>,
     ) {
         let Some(steps) = &mut self.steps else { return };
-        let masked = self.masked || self.secret.iter().any(|name| source.contains(name.as_str()));
+        let names = || source.split(" or ").flat_map(|part| part.split(" + "));
+        let masked = self.masked || names().any(|name| self.secret.iter().any(|one| one == name));
         let show = |value: &Datum<'_>| {
             if masked && !value.is_absent() { MASK.to_owned() } else { value.show() }
         };

@@ -205,7 +205,7 @@ impl Pipeline {
         assertion: Assertion,
         time: Time,
     ) -> Conclusion {
-        let write = Write { row: Arc::clone(assertion.row()), before: None };
+        let write = Write { row: Arc::clone(assertion.row()), before: Some(Before::default()) };
         let answer = target.write(&[write], time.deadline).await.pop();
         match answer {
             Some(Answer::Written { target_id }) => self.ledger.asserted(assertion, target_id).await,
@@ -257,12 +257,16 @@ impl Flowed {
     }
 }
 
+/// The write that a ticket allows. The state that the row was given last is told only when nobody else
+/// can have given it another since: a claim was overtaken, and its write may lie over ours.
 pub(super) fn write_of(ticket: &Ticket) -> Write {
     let entry = ticket.entry();
-    let before = entry
-        .applied
-        .as_ref()
-        .map(|applied| Before { target_id: applied.target_id, state: entry.state() });
+    let target_id = entry.applied.as_ref().and_then(|applied| applied.target_id);
+    let before = if entry.loose.is_empty() {
+        entry.applied.as_ref().map(|_| Before { target_id, state: entry.state() })
+    } else {
+        Some(Before { target_id, state: None })
+    };
     Write { row: Arc::clone(ticket.row()), before }
 }
 

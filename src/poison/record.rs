@@ -14,10 +14,10 @@ use crate::digest;
 use crate::fault::{Fault, Kind};
 use crate::store::{Entity, Property};
 
-/// Names a record: the map (or `-system`) and a hash of the event, `customer-to-account.3f0c…`.
+/// Names a record: the map (or `@system`) and a hash of the event, `customer-to-account.3f0c…`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id {
-    /// The map; `-` and the system for events that no map could read.
+    /// The map; `@` and the system for events that no map could read.
     pub partition: String,
     /// The hash of the event's bytes.
     pub row: String,
@@ -114,7 +114,7 @@ impl Id {
     pub fn of(refusal: &Refusal) -> Self {
         let partition = match &refusal.map {
             Some(map) => map.to_string(),
-            None => format!("-{}", refusal.system),
+            None => format!("@{}", refusal.system),
         };
         let hash = || digest::hex(&digest::of([refusal.system.as_bytes(), &*refusal.event.body]));
         let row = refusal.event.record.as_deref().map_or_else(hash, str::to_owned);

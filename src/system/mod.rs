@@ -60,7 +60,7 @@ pub struct Limits {
 pub struct Write {
     /// The row.
     pub row: Arc<Row>,
-    /// What was applied before, if anything was.
+    /// What is known of the row; `None` when it was never written.
     pub before: Option<Before>,
 }
 
@@ -69,7 +69,7 @@ pub struct Write {
 pub struct Before {
     /// The target's own id of it.
     pub target_id: Option<Uuid>,
-    /// The state it was given.
+    /// The state it was given last; `None` when that is not certain.
     pub state: Option<State>,
 }
 

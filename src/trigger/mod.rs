@@ -35,7 +35,7 @@ use tracing::{Instrument, Span, error, field, info, info_span, warn};
 pub use self::answer::Answer;
 pub use self::envelope::{Envelope, Queued, Timer};
 pub use self::functions::{Events, Sweep, Work, Works};
-pub use self::meter::Meter;
+pub use self::meter::{Meter, Total};
 pub use self::server::{bind, listen, serve};
 
 use crate::delivery::Delivery;

@@ -116,10 +116,10 @@ fn shown(row: &Row) -> String {
 }
 
 fn plain(value: &Value) -> String {
-    match value {
-        Value::Text(text) => serde_json::to_string(text).unwrap(),
-        other => other.to_string(),
+    if let Value::Text(text) = value {
+        return serde_json::to_string(text).unwrap();
     }
+    value.to_string()
 }
 
 /// The change that the page describes.
@@ -167,7 +167,8 @@ fn load(folder: &Path, map: &str) -> Result<Maps, String> {
     fs::write(folder.join("page.toml"), map).unwrap();
     let defaults = Defaults::default();
     let setting = |_: &str| Some("4b0c8c1e-6d0c-5f0a-9a53-0f3f8a7c2f11".to_owned());
-    let around = Surroundings { defaults: &defaults, systems: &[], setting: &setting };
+    let around =
+        Surroundings { defaults: &defaults, systems: &[], targets: &[], setting: &setting };
     Maps::load(folder, &around)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }

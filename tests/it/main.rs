@@ -5,4 +5,5 @@
 mod clients;
 mod contract;
 mod language;
+mod local_run;
 mod support;

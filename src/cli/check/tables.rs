@@ -133,7 +133,9 @@ fn wanted(maps: &Maps, schemas: &Schemas) -> BTreeSet<Name> {
             plan.visit(&mut |plan: &Plan| {
                 let Some((table, paths)) = &plan.shape.lookup else { return };
                 wanted.insert(name(table));
-                paths.iter().for_each(|path| wanted.extend(hops(name(table), path, schemas)));
+                for path in paths {
+                    wanted.extend(hops(name(table), path, schemas));
+                }
             });
         }
     }

@@ -158,8 +158,11 @@ impl Consumer {
     /// What a removal makes of a row that was there: its state afterwards, or none when it is gone.
     fn after_removal(self, mut row: Columns) -> Option<Columns> {
         match self {
-            // Held for a day: still untouched when the run ends.
-            Self::Sales => Some(row),
+            // Sales holds it for a day first; that day is over when the sweep comes.
+            Self::Sales => {
+                row.extend(columns(json!({ "statecode": 1 })));
+                Some(row)
+            }
             Self::Finance => {
                 row.extend(columns(json!({ "statecode": 1, "statuscode": 2 })));
                 Some(row)

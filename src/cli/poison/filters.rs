@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_no_map_could_read_is_found_by_its_source() {
-        assert_eq!(filters(&["--map", "-mdm"]).unwrap().map.as_deref(), Some("-mdm"));
+        assert_eq!(filters(&["--map", "@mdm"]).unwrap().map.as_deref(), Some("@mdm"));
         assert!(!filters(&[]).unwrap().any());
     }
 

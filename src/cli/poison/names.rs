@@ -89,7 +89,7 @@ mod tests {
             ("a.b", "3f0c12abcd"),
             ("a.b", "99"),
             ("other", "99"),
-            ("-mdm", "5"),
+            ("@mdm", "5"),
         ]);
         let all: Vec<&Id> = all.iter().collect();
         let short = short(&all, &all);

@@ -15,6 +15,7 @@ impl Lint<'_> {
             };
             self.fits(&path, column, plan, described);
             self.writable(&path, column, described);
+            self.secrecy(&path, column, described);
             self.references(&path, column, plan, table);
         }
         self.forgotten(table);
@@ -79,6 +80,16 @@ impl Lint<'_> {
             let message =
                 format!("no entry leads to these choices of `{name}`: {}", never.join(", "));
             self.problems.warning(path, "choice-unused", message);
+        }
+    }
+
+    fn secrecy(&mut self, path: &str, name: &str, column: &Column) {
+        if column.secured && !self.map.destination.secured.iter().any(|known| known == name) {
+            let message = format!(
+                "`{name}` is secured in the target; add secured = true, so that its \
+                                   values are shown nowhere here either"
+            );
+            self.problems.warning(path, "secured-unstated", message);
         }
     }
 

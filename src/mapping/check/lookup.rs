@@ -1,5 +1,7 @@
 //! Lookups: the column refers to that table, every hop exists, and the path ends in keys that work.
 
+use std::collections::BTreeSet;
+
 use super::Lint;
 use crate::mapping::rule::Plan;
 use crate::system::{ColumnKind, TableSchema};
@@ -69,4 +71,22 @@ impl Lint<'_> {
         };
         self.keys(path, &[rest.to_vec()], target);
     }
+}
+
+/// The tables that a path leads through, as far as they are known.
+pub(super) fn tables<'s>(
+    table: &str,
+    hops: &[String],
+    known: impl Fn(&str) -> Option<&'s TableSchema>,
+) -> BTreeSet<String> {
+    let mut here = BTreeSet::from([table.to_owned()]);
+    let mut all = BTreeSet::new();
+    let lookups = hops.split_last().map_or(&[][..], |(_, lookups)| lookups);
+    for column in lookups {
+        let lookups = here.iter().filter_map(|name| known(name)).flat_map(|table| &table.lookups);
+        let next = lookups.filter(|reference| reference.column == *column);
+        here = next.map(|reference| reference.table.clone()).collect();
+        all.extend(here.iter().cloned());
+    }
+    all
 }

@@ -10,7 +10,7 @@ mod lookup;
 mod overlap;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::map::Map;
 use super::problem::{Problem, Problems};
@@ -33,6 +33,32 @@ pub fn check(maps: &Maps, schemas: &Schemas) -> Vec<Problem> {
     found.sort();
     found.dedup();
     found
+}
+
+/// The tables that checking these maps needs a description of and has none: those they write, and those
+/// their lookups lead to. Describe them and ask again until nothing new is named, for a path over
+/// several hops can be followed only as far as tables are known.
+pub fn wanted(maps: &Maps, schemas: &Schemas) -> BTreeSet<(String, String)> {
+    let mut tables = BTreeSet::new();
+    for map in maps.iter() {
+        let system = &map.destination.system;
+        tables.insert((system.clone(), map.destination.table.clone()));
+        for (_, plan) in map.key.iter().chain(&map.fields) {
+            plan.visit(&mut |plan| {
+                if let Some((table, paths)) = &plan.shape.lookup {
+                    let along = paths.iter().flat_map(|hops| {
+                        lookup::tables(table, hops, |name| {
+                            schemas.get(&(system.clone(), name.into()))
+                        })
+                    });
+                    let named = std::iter::once(table.clone()).chain(along);
+                    tables.extend(named.map(|table| (system.clone(), table)));
+                }
+            });
+        }
+    }
+    tables.retain(|table| !schemas.contains_key(table));
+    tables
 }
 
 /// One map under inspection.

@@ -28,6 +28,7 @@ fn account() -> TableSchema {
         ("creditlimit", column(ColumnKind::Money)),
         ("employees", column(ColumnKind::Integer)),
         ("openedon", column(ColumnKind::Date)),
+        ("secret", Column { secured: true, ..text(10) }),
         ("category", Column { choices: category, ..column(ColumnKind::Choice) }),
         ("primarycontactid", column(ColumnKind::Lookup)),
         ("createdon", Column { creatable: false, updatable: false, ..column(ColumnKind::Time) }),
@@ -107,6 +108,12 @@ fn each_way_in_which_a_column_does_not_fit_is_told() {
         (r#"telephone1 = { value = "x" }"#, vec![]),
         (r#"telephone1 = { from = "p", country = "alpha2" }"#, vec![]),
         (r#"telephone1 = { from = "p", integer = true }"#, vec!["wrong-column-type"]),
+        (r#"secret = { from = "p", max = 10 }"#, vec!["secured-unstated"]),
+        (r#"secret = { from = "p", max = 10, secured = true }"#, vec![]),
+        (
+            r#"category = { from = "p", values = { A = 1, B = 3 }, integer = true }"#,
+            vec!["choice-unknown", "choice-unused"],
+        ),
         (r#"creditlimit = "p""#, vec!["wrong-column-type"]),
         (r#"creditlimit = { from = "p", decimal = true }"#, vec![]),
         (r#"employees = { from = "p", integer = true }"#, vec![]),
@@ -211,6 +218,20 @@ fn two_maps_write_one_column_only_when_somebody_decided_who_wins() {
         .map(|(rule, _)| rule)
         .collect();
     assert_eq!(rules, ["column-contested", "decision-unexplained"]);
+}
+
+#[test]
+fn the_tables_that_are_needed_are_named_until_all_are_known() {
+    let field = r#"primarycontactid = { from = "p", lookup = "contact.parentid.accountnumber" }"#;
+    let all = maps(vec![compiled(&format!("{HEAD}{RIGHT}{field}\n")).0]);
+    let names = |known: &Schemas| -> Vec<String> {
+        wanted(&all, known).into_iter().map(|(_, table)| table).collect()
+    };
+    let mut known = Schemas::new();
+    assert_eq!(names(&known), ["account", "contact"]);
+    known.insert(("sales".to_owned(), "contact".to_owned()), contact());
+    assert_eq!(names(&known), ["account"]);
+    assert!(names(&schemas()).is_empty());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! CluedIn codes: `/Customer#SAP:0000104711` has a type, an origin and a value. The first `#` ends the
-//! type, the first `:` after it the origin; the value may hold both (streams-and-lake §1.1).
+//! type, the first `:` after it the origin; the value may hold both (CluedIn, identifiers).
 
 use crate::fault::Fault;
 use crate::fault::Kind;
@@ -76,9 +76,10 @@ pub fn same_entity(one: &str, other: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn find(pick: Pick, codes: &[&'static str]) -> Option<Option<&'static str>> {
+    fn find(pick: Pick, codes: &[&'static str]) -> Result<&'static str, Kind> {
         let origin = "SAP".to_owned();
-        Codes { origin, pick }.find("/Customer", codes.iter().copied()).ok()
+        let found = Codes { origin, pick }.find("/Customer", codes.iter().copied());
+        found.map(Option::unwrap_or_default).map_err(|fault| fault.kind)
     }
 
     #[test]
@@ -93,17 +94,17 @@ mod tests {
     #[test]
     fn several_codes_of_one_origin_are_ambiguous_unless_the_map_picks() {
         let codes = ["/Customer#SAP:2", "/customer#sap:1", "/Customer#CRM:9", "/Customer#SAP:2"];
-        assert_eq!(find(Pick::Only, &codes), None);
-        assert_eq!(find(Pick::First, &codes), Some(Some("2")));
-        assert_eq!(find(Pick::Last, &codes), Some(Some("1")));
-        assert_eq!(find(Pick::Least, &codes), Some(Some("1")));
-        assert_eq!(find(Pick::Only, &["/Customer#CRM:9"]), Some(None));
+        assert_eq!(find(Pick::Only, &codes), Err(Kind::Ambiguous));
+        assert_eq!(find(Pick::First, &codes), Ok("2"));
+        assert_eq!(find(Pick::Last, &codes), Ok("1"));
+        assert_eq!(find(Pick::Least, &codes), Ok("1"));
+        assert_eq!(find(Pick::Only, &["/Customer#CRM:9"]), Ok(""));
     }
 
     #[test]
     fn codes_of_the_own_type_come_first() {
         let codes = ["/Organization#SAP:7", "/Customer#SAP:1"];
-        assert_eq!(find(Pick::Only, &codes), Some(Some("1")));
-        assert_eq!(find(Pick::Only, &["/Organization#SAP:7"]), Some(Some("7")));
+        assert_eq!(find(Pick::Only, &codes), Ok("1"));
+        assert_eq!(find(Pick::Only, &["/Organization#SAP:7"]), Ok("7"));
     }
 }

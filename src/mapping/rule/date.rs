@@ -64,6 +64,12 @@ impl Calendar {
     }
 }
 
+/// Whether a text is a format that dates can be written and read in.
+pub fn is_format(format: &str) -> bool {
+    let sample = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+    format.contains('%') && jiff::fmt::strtime::format(format, &sample).is_ok()
+}
+
 fn moment(local: DateTime, offset: Offset) -> Result<Timestamp, Fault> {
     offset.to_timestamp(local).map_err(|_| range())
 }
@@ -143,5 +149,7 @@ mod tests {
         );
         assert_eq!(own.moment("1700000000").unwrap().to_string(), "2023-11-14T22:13:20Z");
         assert!(own.date("2024-12-31").is_err());
+        assert!(own.formats.iter().all(|format| is_format(format)));
+        assert!(!is_format("dd.MM.yyyy") && !is_format("%Q%9"));
     }
 }

@@ -10,7 +10,7 @@ use crate::mapping::file::{
 };
 use crate::mapping::rule::convert::{Act, Part};
 use crate::mapping::rule::country::{Countries, OVERLAY};
-use crate::mapping::rule::date::Calendar;
+use crate::mapping::rule::date::{Calendar, is_format};
 use crate::mapping::rule::lookup::{self, Reference};
 use crate::mapping::rule::number::Notation;
 use crate::mapping::rule::phone::Phones;
@@ -170,7 +170,8 @@ impl Bench<'_> {
         }
         if parts.integer == Some(true) {
             plan.push("integer", Act::Integer);
-            plan.yields(ColumnKind::Integer);
+            let numbers = std::mem::take(&mut plan.shape.numbers);
+            plan.shape = Shape { kind: Some(ColumnKind::Integer), numbers, ..Shape::default() };
         }
         match &parts.boolean {
             None | Some(Boolean::Plain(false)) => {}
@@ -201,8 +202,14 @@ impl Bench<'_> {
 
     /// The calendar that reads dates; none when the part is not there, or is wrong.
     fn calendar(&mut self, path: &str, date: Option<&Date>, parts: &Parts) -> Option<Calendar> {
+        let date = date?;
         let formats = parts.formats.clone().unwrap_or_default();
-        let name = match date? {
+        let rule = path.rsplit_once('/').map_or(path, |(rule, _)| rule);
+        for (index, format) in formats.iter().enumerate().filter(|(_, format)| !is_format(format)) {
+            let message = format!("`{format}` is no format of dates; write such as \"%d.%m.%Y\"");
+            self.problems.error(&format!("{rule}/formats/{index}"), "date-format", message);
+        }
+        let name = match date {
             Date::Plain(is) => return is.then_some(Calendar { zone: None, formats }),
             Date::Zone(name) => name,
         };
