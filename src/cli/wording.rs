@@ -114,10 +114,11 @@ pub fn entry_lines(entry: &Entry) -> Vec<String> {
             columns.row(["", &format!("settled {}", moment(applied.at))]);
             columns.row(["", &format!("by version {} of the map", version.map_version)]);
             columns.row(["", &format!("correlation {}", version.correlation)]);
-            let id = applied.target_id.map_or("not told".to_owned(), |id| id.to_string());
-            columns.row(["", &format!("id in the target {id}")]);
+            if let Some(id) = applied.target_id {
+                columns.row(["", &format!("id in the target {id}")]);
+            }
         }
-        None => columns.row(["applied", "nothing"]),
+        None => {}
     }
     if let Some(intent) = &entry.intent {
         let until = moment(intent.lease);

@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 use super::desk::Desk;
+use super::names;
 use crate::cli::{Outcome, output};
 use crate::config::Settings;
 
@@ -56,7 +57,7 @@ pub(super) async fn run(args: &Args, desk: &Desk, settings: &Settings) -> Outcom
         None => edited(&before, settings).await?,
     };
     checked(&before, &body)?;
-    let id = kept.record.id.clone();
+    let id = names::plain(&kept.record.id);
     desk.poison().edit(kept, &body).await?;
     output::line(format!("{id}  edited"));
     output::note(format!("see what it comes to with `concord poison retry --preview {id}`"));

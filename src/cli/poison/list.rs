@@ -57,7 +57,7 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
     if records.is_empty() {
         output::note(match args.filters.any() || args.status != State::Open {
             true => "no record fits",
-            false => "nothing is poisoned",
+            false => "nothing waits in the poison store",
         });
         return Ok(ExitCode::SUCCESS);
     }
@@ -84,8 +84,8 @@ fn distinct(mut ids: Vec<&Id>) -> Vec<&Id> {
 /// The table; `all` are the ids that a short one must be told from.
 fn lines(records: &[&Record], all: &[&Id]) -> Vec<String> {
     let short = names::short(&ids(records).collect::<Vec<_>>(), all);
-    let mut columns = Columns::indented(0);
-    columns.row(["ID", "FIRST SEEN", "MAP", "KEY", "CODE", "TRIES"]);
+    let mut columns = Columns::indented(0).firm(2);
+    columns.row(["ID (MAP.EVENT)", "FIRST SEEN", "KEY", "CODE", "TRIES"]);
     for (record, id) in records.iter().zip(short) {
         let state = match record.status {
             Status::Open => "",
@@ -95,7 +95,6 @@ fn lines(records: &[&Record], all: &[&Id]) -> Vec<String> {
         columns.row([
             id,
             moment(record.first),
-            record.map.clone().unwrap_or_else(|| record.id.partition.clone()),
             record.key.clone().unwrap_or_else(|| "-".to_owned()),
             record.code.to_string(),
             format!("{}{state}", record.attempts),

@@ -13,7 +13,8 @@ use serde::Serialize;
 use super::desk::Desk;
 use super::filters::Filters;
 use super::list::reason;
-use super::preview;
+use super::{names, preview};
+use crate::cli::wording::plural;
 use crate::cli::{Outcome, output};
 use crate::delivery::{Attempt, Delivery, Event};
 use crate::fault::{Fault, Kind};
@@ -84,6 +85,9 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
     }
     if args.json {
         output::json(&all);
+    } else if !all.is_empty() {
+        let landed = all.iter().filter(|retried| retried.landed).count();
+        output::note(format!("{landed} of {} landed", plural(all.len(), "record")));
     }
     Ok(code(all.iter().all(|retried| retried.landed)))
 }
@@ -122,7 +126,7 @@ impl Args {
 }
 
 fn line(Retried { id, key, landed, outcome }: &Retried) -> String {
-    let key = key.as_deref().unwrap_or("-");
+    let (id, key) = (names::plain(id), key.as_deref().unwrap_or("-"));
     match landed {
         true => format!("{id}  {key}  {outcome}"),
         false => format!("{id}  {key}  still open: {outcome}"),

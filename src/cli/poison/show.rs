@@ -7,7 +7,8 @@ use serde_json::json;
 use super::desk::Desk;
 use super::link::{self, Link};
 use super::list::reason;
-use crate::cli::columns::Columns;
+use super::names;
+use crate::cli::columns::labelled;
 use crate::cli::wording::{moment, plural};
 use crate::cli::{Outcome, output};
 use crate::delivery::Origin;
@@ -46,12 +47,12 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
 }
 
 fn lines(record: &Record, link: &Link) -> Vec<String> {
-    let mut columns = Columns::indented(2);
-    let mut row = |label: &str, text: &str| columns.row([label, text]);
+    let mut labels = Vec::new();
+    let mut row = |label, text: &str| labels.push((label, text.to_owned()));
     row("status", status(record));
     row("code", record.code.code());
     row("reason", &reason(record));
-    record.detail.iter().for_each(|detail| row("in its words", detail));
+    record.detail.iter().for_each(|detail| row("detail", detail));
     row("map", record.map.as_deref().unwrap_or("none could read the event"));
     row("key", record.key.as_deref().unwrap_or("not known"));
     let row_there = match &link.url {
@@ -62,13 +63,17 @@ fn lines(record: &Record, link: &Link) -> Vec<String> {
     row("source", &record.system);
     row("stood at", &stood(&record.origin));
     row("correlation", &record.correlation.to_string());
-    let seen = format!("{} to {}", moment(record.first), moment(record.last));
-    row("tried", &format!("{}, {seen}", plural(record.attempts as usize, "time")));
+    let mut seen =
+        format!("{}, first {}", plural(record.attempts as usize, "time"), moment(record.first));
+    if record.last != record.first {
+        seen += &format!(", last changed {}", moment(record.last));
+    }
+    row("refused", &seen);
     row("original", &record.quarantine);
     record.edited.iter().for_each(|edited| row("edited", edited));
     record.note.iter().for_each(|note| row("note", note));
-    let mut lines = vec![record.id.to_string()];
-    lines.extend(columns.lines());
+    let mut lines = vec![names::plain(&record.id)];
+    lines.extend(labelled(&labels));
     lines
 }
 
