@@ -40,7 +40,9 @@ pub fn action(action: &Action) -> String {
             text
         }
         Action::Remove(how) => removal(*how),
-        Action::Hold { due, then } => format!("hold until {}, then {}", moment(*due), removal(*then)),
+        Action::Hold { due, then } => {
+            format!("hold until {}, then {}", moment(*due), removal(*then))
+        }
     }
 }
 
@@ -123,12 +125,16 @@ pub fn entry_lines(entry: &Entry) -> Vec<String> {
         columns.row(["intent", &text]);
     }
     for loose in &entry.loose {
-        let text = format!("a write was overtaken; it has landed or died by {}", moment(loose.lease));
+        let text =
+            format!("a write was overtaken; it has landed or died by {}", moment(loose.lease));
         columns.row(["loose", &text]);
     }
     if let Some(held) = &entry.held {
         let (then, due) = (removal(held.then), moment(held.due));
-        columns.row(["held", &format!("{then} at {due}, unless it comes back ({})", order(&held.order))]);
+        columns.row([
+            "held",
+            &format!("{then} at {due}, unless it comes back ({})", order(&held.order)),
+        ]);
     }
     columns.lines()
 }

@@ -155,6 +155,8 @@ impl Pipeline {
         for (Sending { index, ticket, member }, answer) in sending.into_iter().zip(answers) {
             let (landing, reason) = match answer {
                 Answer::Written { target_id } => (Landing::Landed { target_id }, None),
+                Answer::Kept { target_id } => (Landing::Kept { target_id }, None),
+                Answer::Absent => (Landing::Absent, None),
                 Answer::Not(fault) => (Landing::Never, Some(fault)),
                 // Nothing is known: the claim ends with its lease, and the change comes again.
                 Answer::Unknown(fault) => {
@@ -206,16 +208,21 @@ impl Pipeline {
         time: Time,
     ) -> Conclusion {
         let write = Write { row: Arc::clone(assertion.row()), before: Some(Before::default()) };
-        let answer = target.write(&[write], time.deadline).await.pop();
-        match answer {
-            Some(Answer::Written { target_id }) => self.ledger.asserted(assertion, target_id).await,
+        let landing = match target.write(&[write], time.deadline).await.pop() {
+            Some(Answer::Written { target_id }) => Landing::Landed { target_id },
+            Some(Answer::Kept { target_id }) => Landing::Kept { target_id },
+            Some(Answer::Absent) => Landing::Absent,
             // A refusal concludes nothing: the claim stays loose, and its overtaker or the sweep decides.
-            Some(Answer::Not(fault) | Answer::Unknown(fault)) => Conclusion::Open(Fault::new(
-                Kind::Busy,
-                format!("it was overtaken and could not be asserted again ({})", fault.kind),
-            )),
-            None => Conclusion::Open(Fault::new(Kind::Timeout, "the target gave no answer")),
-        }
+            Some(Answer::Not(fault) | Answer::Unknown(fault)) => {
+                let message = "it was overtaken and could not be asserted again";
+                let message = format!("{message} ({})", fault.kind);
+                return Conclusion::Open(Fault::new(Kind::Busy, message));
+            }
+            None => {
+                return Conclusion::Open(Fault::new(Kind::Timeout, "the target gave no answer"));
+            }
+        };
+        self.ledger.asserted(assertion, landing).await
     }
 }
 

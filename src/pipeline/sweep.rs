@@ -86,15 +86,17 @@ impl Pipeline {
         let answers = target.write(&writes, time.deadline).await;
         let (mut settlements, mut left) = (Vec::new(), 0);
         for (ticket, answer) in tickets.into_iter().zip(answers) {
-            match answer {
-                Answer::Written { target_id } => {
-                    settlements.push(Settlement { ticket, landing: Landing::Landed { target_id } });
+            let landing = match answer {
+                Answer::Written { target_id } => Landing::Landed { target_id },
+                Answer::Kept { target_id } => Landing::Kept { target_id },
+                Answer::Absent => Landing::Absent,
+                Answer::Not(fault) if fault.act() == Act::Poison => Landing::Never,
+                Answer::Not(_) | Answer::Unknown(_) => {
+                    left += 1;
+                    continue;
                 }
-                Answer::Not(fault) if fault.act() == Act::Poison => {
-                    settlements.push(Settlement { ticket, landing: Landing::Never });
-                }
-                Answer::Not(_) | Answer::Unknown(_) => left += 1,
-            }
+            };
+            settlements.push(Settlement { ticket, landing });
         }
         for conclusion in self.ledger.settle(settlements).await {
             let concluded = self.asserted(target, conclusion, time).await;

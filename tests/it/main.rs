@@ -5,4 +5,5 @@
 mod clients;
 mod contract;
 mod language;
+mod modes;
 mod support;

@@ -71,7 +71,8 @@ pub(super) async fn live(targets: &BTreeMap<String, Arc<Dataverse>>, maps: &Maps
         }
         asked.extend(open.iter().cloned());
         let calls = open.into_iter().filter_map(|name| Some((targets.get(&name.0)?, name)));
-        let calls = calls.map(|(target, name)| async move { (describe(target, &name.1).await, name) });
+        let calls =
+            calls.map(|(target, name)| async move { (describe(target, &name.1).await, name) });
         let mut answers = stream::iter(calls.collect::<Vec<_>>()).buffer_unordered(PARALLEL);
         while let Some((answer, name)) = answers.next().await {
             match answer {

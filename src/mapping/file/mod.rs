@@ -21,7 +21,7 @@ pub use steps::{
 };
 pub use word::{Constant, Day, Empty, Names, OnError, Policy, ScalarTable};
 
-use crate::row::{Keep, State};
+use crate::row::{Keep, Mode, State};
 
 /// One map: which entity of which source becomes which table of which target.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -84,6 +84,9 @@ pub struct To {
     pub system: String,
     /// The table's logical name.
     pub table: String,
+    /// What may be done to its rows. Default `upsert`; to mirror the source is `upsert` together with
+    /// `[removed]`. A map that inserts removes nothing.
+    pub mode: Mode,
 }
 
 /// Which changes the map is about.
