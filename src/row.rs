@@ -36,6 +36,8 @@ pub struct Destination {
     pub keep: Keep,
     /// What may be done to the rows of the table.
     pub mode: Mode,
+    /// What becomes of a row when the target no longer has a column of it.
+    pub gone: Gone,
 }
 
 /// What stands where a secured value would.
@@ -93,6 +95,21 @@ pub enum Mode {
     Insert,
     /// Rows that are there are updated only: one that is not there counts as filtered.
     Update,
+}
+
+/// What becomes of a row when the target no longer has a column that it writes.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Gone {
+    /// Nothing is written until somebody mends the table or the map; the source is asked to redeliver.
+    #[default]
+    Halt,
+    /// It is written without that column, which is told once in the log and counted.
+    Drop,
+    /// It is set aside; rows that do not write the column go on.
+    Poison,
 }
 
 /// One intended write.

@@ -246,6 +246,7 @@ fn destination(
         secured: secured.into_iter().collect(),
         keep: file.ledger.as_ref().map(|ledger| ledger.keep).unwrap_or_default(),
         mode: file.to.mode,
+        gone: file.drift.target,
     }
 }
 

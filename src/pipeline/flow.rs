@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::read::{Member, Open};
-use super::{Pipeline, Time};
+use super::{Pipeline, Time, drift};
 use crate::coalesce::Stack;
 use crate::fault::{Act, Fault, Kind};
 use crate::ledger::{Assertion, Claimed, Conclusion, Landing, Request, Settlement, Ticket};
 use crate::outcome::{Outcome, Report};
 use crate::poison::Refusal;
-use crate::row::{Action, Row};
+use crate::row::{Action, Gone, Row};
 use crate::system::{Answer, Before, Target, Write};
 
 /// What became of the rows of one map.
@@ -149,7 +149,7 @@ impl Pipeline {
             return Vec::new();
         }
         let writes: Vec<Write> = sending.iter().map(|one| write_of(&one.ticket)).collect();
-        let answers = target.write(&writes, time.deadline).await;
+        let answers = self.send(target, writes, time.deadline).await;
         let (mut left, mut refusals) = (Vec::new(), Vec::new());
         let (mut settlements, mut sent) = (Vec::new(), Vec::new());
         for (Sending { index, ticket, member }, answer) in sending.into_iter().zip(answers) {
@@ -164,7 +164,7 @@ impl Pipeline {
                     continue;
                 }
             };
-            let refused = reason.as_ref().filter(|fault| gives_up(fault, member));
+            let refused = reason.as_ref().filter(|fault| gives_up(fault, member, ticket.row()));
             if let (Some(fault), Some(member)) = (refused, member) {
                 refusals.push(refusal(ticket.row(), member, fault));
             }
@@ -208,7 +208,7 @@ impl Pipeline {
         time: Time,
     ) -> Conclusion {
         let write = Write { row: Arc::clone(assertion.row()), before: Some(Before::default()) };
-        let landing = match target.write(&[write], time.deadline).await.pop() {
+        let landing = match self.send(target, vec![write], time.deadline).await.pop() {
             Some(Answer::Written { target_id }) => Landing::Landed { target_id },
             Some(Answer::Kept { target_id }) => Landing::Kept { target_id },
             Some(Answer::Absent) => Landing::Absent,
@@ -278,11 +278,12 @@ pub(super) fn write_of(ticket: &Ticket) -> Write {
 }
 
 /// Whether a fault ends an event here: at once, or because it waited long enough for its parent.
-fn gives_up(fault: &Fault, member: Option<&Member>) -> bool {
+fn gives_up(fault: &Fault, member: Option<&Member>, row: &Row) -> bool {
     match fault.act() {
         Act::Poison => true,
         Act::Park => member.is_some_and(|member| member.event.deferred >= PARKED),
-        Act::Retry | Act::Halt => false,
+        Act::Halt => row.to.gone == Gone::Poison && drift::gone(fault, row).is_some(),
+        Act::Retry => false,
     }
 }
 

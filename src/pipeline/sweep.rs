@@ -82,8 +82,8 @@ impl Pipeline {
     /// Finishes abandoned writes. One that the target refuses is taken back and no more: its event was
     /// never acknowledged, so it comes again, or stands in quarantine already.
     async fn resume(&self, target: &dyn Target, tickets: Vec<Ticket>, time: Time) -> usize {
-        let writes: Vec<_> = tickets.iter().map(write_of).collect();
-        let answers = target.write(&writes, time.deadline).await;
+        let writes = tickets.iter().map(write_of).collect();
+        let answers = self.send(target, writes, time.deadline).await;
         let (mut settlements, mut left) = (Vec::new(), 0);
         for (ticket, answer) in tickets.into_iter().zip(answers) {
             let landing = match answer {

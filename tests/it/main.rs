@@ -4,6 +4,7 @@
 
 mod clients;
 mod contract;
+mod drift;
 mod language;
 mod modes;
 mod support;

@@ -211,7 +211,8 @@ fn unsent((index, result): Settled) -> (usize, Answer) {
 fn answer(item: &Item<'_>, result: Result<Answer, Failure>) -> (usize, Answer) {
     let answer = match result {
         Ok(answer) => answer,
-        Err(failure) => {
+        Err(mut failure) => {
+            name_column(item, &mut failure.fault);
             let doubted = item.doubted && !failure.cause.is_judgement();
             match failure.fate {
                 Fate::Not if !doubted => Answer::Not(failure.fault),
@@ -220,4 +221,13 @@ fn answer(item: &Item<'_>, result: Result<Answer, Failure>) -> (usize, Answer) {
         }
     };
     (item.index, answer)
+}
+
+/// The service names a lookup by its navigation property; people and maps know the column.
+fn name_column(item: &Item<'_>, fault: &mut Fault) {
+    let Some(field) = &mut fault.field else { return };
+    let column = item.links.iter().find(|(_, link)| link.navigation == *field);
+    if let Some((column, _)) = column {
+        *field = column.to_string();
+    }
 }
