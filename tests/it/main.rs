@@ -4,6 +4,8 @@
 
 mod clients;
 mod contract;
+mod drift;
 mod language;
 mod local_run;
+mod modes;
 mod support;
