@@ -48,7 +48,7 @@ pub(super) fn plain(id: &Id) -> String {
 }
 
 fn bare(partition: &str) -> &str {
-    partition.strip_prefix('-').unwrap_or(partition)
+    partition.strip_prefix('@').unwrap_or(partition)
 }
 
 /// The shortest text that names each of these records among all of them, in order.
