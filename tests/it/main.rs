@@ -6,4 +6,5 @@ mod clients;
 mod contract;
 mod language;
 mod local_run;
+mod operator;
 mod support;

@@ -62,7 +62,7 @@ pub(super) struct Retried {
 }
 
 /// How long one event may take.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 /// How many events are under way at once.
 const PARALLEL: usize = 4;
 

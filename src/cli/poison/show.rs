@@ -63,11 +63,9 @@ fn lines(record: &Record, link: &Link) -> Vec<String> {
     row("source", &record.system);
     row("stood at", &stood(&record.origin));
     row("correlation", &record.correlation.to_string());
-    let mut seen =
-        format!("{}, first {}", plural(record.attempts as usize, "time"), moment(record.first));
-    if record.last != record.first {
-        seen += &format!(", last changed {}", moment(record.last));
-    }
+    let (first, last) = (moment(record.first), moment(record.last));
+    let last = if first == last { String::new() } else { format!(", last changed {last}") };
+    let seen = format!("{}, first {first}{last}", plural(record.attempts as usize, "time"));
     row("refused", &seen);
     row("original", &record.quarantine);
     record.edited.iter().for_each(|edited| row("edited", edited));
