@@ -14,7 +14,7 @@ use crate::fault::{Fault, Kind};
 use crate::identity::{self, Tokens};
 use crate::ledger::Ledger;
 use crate::mapping::{Maps, Problem};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Drift, Pipeline};
 use crate::poison::Poison;
 use crate::store::{self, Stores};
 use crate::system::Target;
@@ -88,6 +88,7 @@ impl App {
                 Arc::clone(&stores.blobs),
                 Arc::clone(&clock),
             ),
+            drift: Drift::default(),
             clock: Arc::clone(&clock),
             chance,
         };
@@ -119,9 +120,11 @@ impl App {
         let counters = Arc::clone(&self.stores.counters);
         let environments: Vec<_> = self.environments.values().cloned().collect();
         let calls = move || environments.iter().map(|environment| environment.calls()).sum();
+        let pipeline = Arc::clone(&self.pipeline);
         Meter::new([
             ("storage_operations", Box::new(move || counters.total()) as _),
             ("target_calls", Box::new(calls) as _),
+            ("dropped_values", Box::new(move || pipeline.drift.dropped()) as _),
         ])
     }
 }

@@ -34,6 +34,10 @@ pub struct Destination {
     pub secured: Vec<String>,
     /// Whether the ledger keeps the row or its hash alone.
     pub keep: Keep,
+    /// What may be done to the rows of the table.
+    pub mode: Mode,
+    /// What becomes of a row when the target no longer has a column of it.
+    pub gone: Gone,
 }
 
 /// What stands where a secured value would.
@@ -74,6 +78,38 @@ pub enum Keep {
     Row,
     /// Its hash: nothing of the data stays, and a lost race heals only with the next change.
     Hash,
+}
+
+/// What a map may do to the rows of its table. To mirror the source is `upsert` together with
+/// `[removed]`.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Rows that are not there are created, rows that are there updated.
+    #[default]
+    Upsert,
+    /// Rows are created only: one that is there, whoever created it, is left as it is and counts as
+    /// unchanged.
+    Insert,
+    /// Rows that are there are updated only: one that is not there counts as filtered.
+    Update,
+}
+
+/// What becomes of a row when the target no longer has a column that it writes.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Gone {
+    /// Nothing is written until somebody mends the table or the map; the source is asked to redeliver.
+    #[default]
+    Halt,
+    /// It is written without that column, which is told once in the log and counted.
+    Drop,
+    /// It is set aside; rows that do not write the column go on.
+    Poison,
 }
 
 /// One intended write.

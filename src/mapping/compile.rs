@@ -34,6 +34,7 @@ pub(super) fn compile(
     required(&file, &mut problems);
     systems(&file, around, &mut problems);
     let removed = removal::removed(&file, around.defaults, &mut problems);
+    let removal_stated = removal::is_stated(&file, around.defaults);
     let mut bench = Bench { problems: &mut problems, vocabularies, defaults: around.defaults };
     let key = columns("key", &file.key, &mut bench);
     let fields = columns("fields", &file.fields, &mut bench);
@@ -54,7 +55,7 @@ pub(super) fn compile(
         fields,
         filter,
         removed,
-        removal_stated: file.removed.is_some() || around.defaults.removed.is_some(),
+        removal_stated,
         state,
         owner,
         validate,
@@ -244,6 +245,8 @@ fn destination(
         key: key.iter().map(|(column, _)| column.to_string()).collect(),
         secured: secured.into_iter().collect(),
         keep: file.ledger.as_ref().map(|ledger| ledger.keep).unwrap_or_default(),
+        mode: file.to.mode,
+        gone: file.drift.target,
     }
 }
 

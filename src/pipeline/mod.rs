@@ -6,6 +6,7 @@
 //! brought again by the host or, when the host would not, in the work queue before it is answered.
 
 mod conclude;
+mod drift;
 mod flow;
 mod read;
 mod sweep;
@@ -18,6 +19,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+pub use self::drift::Drift;
 pub use self::sweep::Swept;
 use crate::chance::Chance;
 use crate::clock::{self, SharedClock};
@@ -46,6 +48,8 @@ pub struct Pipeline {
     pub poison: Poison,
     /// Where events go that must wait.
     pub deferral: Deferral,
+    /// What is known of columns that are gone.
+    pub drift: Drift,
     /// The time.
     pub clock: SharedClock,
     /// Randomness for pauses.

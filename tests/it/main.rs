@@ -4,7 +4,9 @@
 
 mod clients;
 mod contract;
+mod drift;
 mod language;
 mod local_run;
+mod modes;
 mod operator;
 mod support;

@@ -11,7 +11,7 @@ use concord::chance::Chance;
 use concord::clock::{RuntimeClock, SharedClock};
 use concord::deferral::Deferral;
 use concord::ledger::{self, Ledger};
-use concord::pipeline::Pipeline;
+use concord::pipeline::{Drift, Pipeline};
 use concord::poison::Poison;
 use concord::system::Target;
 use jiff::Timestamp;
@@ -208,6 +208,7 @@ impl World {
                 Arc::clone(&self.blobs) as _,
                 clock(),
             ),
+            drift: Drift::default(),
             clock: clock(),
             chance: self.dice.chance.clone(),
         })

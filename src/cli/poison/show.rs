@@ -7,7 +7,6 @@ use serde_json::json;
 use super::desk::Desk;
 use super::link::{self, Link};
 use super::list::reason;
-use super::names;
 use crate::cli::columns::labelled;
 use crate::cli::wording::{moment, plural};
 use crate::cli::{Outcome, output};
@@ -70,7 +69,7 @@ fn lines(record: &Record, link: &Link) -> Vec<String> {
     row("original", &record.quarantine);
     record.edited.iter().for_each(|edited| row("edited", edited));
     record.note.iter().for_each(|note| row("note", note));
-    let mut lines = vec![names::plain(&record.id)];
+    let mut lines = vec![record.id.to_string()];
     lines.extend(labelled(&labels));
     lines
 }
