@@ -52,7 +52,8 @@ impl Stage {
         let stores = store::open(&direct, Arc::clone(&clock), Chance::seeded(seed)).await.unwrap();
         let target = server::serve(options).await.unwrap();
         let folder = tempfile::Builder::new().prefix("fire-").tempdir().unwrap();
-        let (storage, url) = (account.connection(&proxy.roots), format!("http://{}", target.address));
+        let (storage, url) =
+            (account.connection(&proxy.roots), format!("http://{}", target.address));
         let handlers: Vec<_> = (0..processes)
             .map(|number| Handler::new(number, &storage, &url, folder.path()))
             .collect();
@@ -142,7 +143,8 @@ impl Stage {
             assert!(since.elapsed() < QUIET, "not quiet after {QUIET:?}");
             let (taken, _) = self.work_once(0).await;
             let found = self.sweep_once(quiet % self.handlers.len()).await;
-            let over = taken == 0 && found == Some(0) && self.stores.work.depth().await.unwrap() == 0;
+            let over =
+                taken == 0 && found == Some(0) && self.stores.work.depth().await.unwrap() == 0;
             if over && self.open_rows().await.is_empty() {
                 quiet += 1;
             } else {

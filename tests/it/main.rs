@@ -8,4 +8,5 @@ mod drift;
 mod language;
 mod local_run;
 mod modes;
+mod operator;
 mod support;

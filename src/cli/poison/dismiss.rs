@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use super::desk::Desk;
-use super::names;
 use crate::cli::{Outcome, output};
 use crate::poison::Status;
 
@@ -21,7 +20,7 @@ pub struct Args {
 pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
     let mut code = ExitCode::SUCCESS;
     for kept in desk.named(&args.ids).await? {
-        let id = names::plain(&kept.record.id);
+        let id = kept.record.id.to_string();
         match desk.poison().mark(kept, Status::Dismissed, Some(args.note.clone())).await {
             Ok(()) => output::line(format!("{id}  dismissed")),
             Err(fault) => {

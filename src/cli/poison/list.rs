@@ -55,10 +55,8 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     if records.is_empty() {
-        output::note(match args.filters.any() || args.status != State::Open {
-            true => "no record fits",
-            false => "nothing waits in the poison store",
-        });
+        let narrowed = args.filters.any() || args.status != State::Open;
+        output::note(if narrowed { "no record fits" } else { "nothing waits in the poison store" });
         return Ok(ExitCode::SUCCESS);
     }
     let all = desk.all().await?;

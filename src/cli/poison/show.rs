@@ -7,7 +7,6 @@ use serde_json::json;
 use super::desk::Desk;
 use super::link::{self, Link};
 use super::list::reason;
-use super::names;
 use crate::cli::columns::labelled;
 use crate::cli::wording::{moment, plural};
 use crate::cli::{Outcome, output};
@@ -63,16 +62,14 @@ fn lines(record: &Record, link: &Link) -> Vec<String> {
     row("source", &record.system);
     row("stood at", &stood(&record.origin));
     row("correlation", &record.correlation.to_string());
-    let mut seen =
-        format!("{}, first {}", plural(record.attempts as usize, "time"), moment(record.first));
-    if record.last != record.first {
-        seen += &format!(", last changed {}", moment(record.last));
-    }
+    let (first, last) = (moment(record.first), moment(record.last));
+    let last = if first == last { String::new() } else { format!(", last changed {last}") };
+    let seen = format!("{}, first {first}{last}", plural(record.attempts as usize, "time"));
     row("refused", &seen);
     row("original", &record.quarantine);
     record.edited.iter().for_each(|edited| row("edited", edited));
     record.note.iter().for_each(|note| row("note", note));
-    let mut lines = vec![names::plain(&record.id)];
+    let mut lines = vec![record.id.to_string()];
     lines.extend(labelled(&labels));
     lines
 }
