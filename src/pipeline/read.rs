@@ -105,7 +105,7 @@ impl Pipeline {
         }
         let refusals: Vec<Refusal> =
             read.refusals.iter().map(|(_, refusal)| refusal.clone()).collect();
-        match self.poison.keep(&refusals).await {
+        match self.set_aside(&refusals).await {
             Ok(()) => {
                 for refusal in refusals {
                     let map = refusal.map.unwrap_or_else(|| NO_MAP.into());

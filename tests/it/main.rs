@@ -6,5 +6,6 @@ mod clients;
 mod contract;
 mod drift;
 mod language;
+mod mirror;
 mod modes;
 mod support;
