@@ -68,6 +68,9 @@ impl Pipeline {
     fn map(&self, read: &mut Read, delivery: &Delivery, event: Event, change: &Change<'_>) {
         let index = read.members.len();
         let only = &event.only;
+        for (map, property) in self.maps.unread(&delivery.system, change) {
+            self.drift.unread(&map, property);
+        }
         for (map, mapped) in self.maps.rows(&delivery.system, change) {
             if !only.is_empty() && !only.iter().any(|name| **name == *map) {
                 continue;
