@@ -176,7 +176,7 @@ impl Pipeline {
             settlements.push(Settlement { ticket, landing });
         }
         // Quarantine before settle: should it fail, the refused claims stay and end with their leases.
-        if let Err(fault) = self.poison.keep(&refusals).await {
+        if let Err(fault) = self.set_aside(&refusals).await {
             left.extend(sent.into_iter().map(|(index, _)| (index, Left::Not(fault.clone()))));
             return left;
         }
