@@ -104,7 +104,7 @@ impl Site {
             invocation: "test".into(),
             traceparent: None,
             attempt: Attempt { count: 0, last: true },
-            within: Duration::from_secs(60),
+            within: Duration::from_mins(1),
             events: bodies.iter().map(event).collect(),
         };
         app.pipeline.run(&delivery).await;
@@ -213,9 +213,17 @@ async fn an_edited_event_goes_on_under_its_own_record() {
     let all = site.records("all").await;
     assert_eq!((all.len(), &all[0]["attempts"]), (1, &2.into()), "{all:#?}");
 
+    let several = format!("[{},{}]", customer("5", "Odd"), customer("6", "Odd"));
+    assert_eq!(edit(&several).await.code, 0);
+    assert_eq!(site.run(&["poison", "retry", &id]).await.code, 1);
+    let mut keys: Vec<_> =
+        site.records("open").await.iter().map(|one| one["key"].clone()).collect();
+    keys.sort_by_key(ToString::to_string);
+    assert_eq!(keys, ["1", "5", "6"], "each of several changes is a matter of its own");
+
     assert_eq!(edit(&customer("1", "Key")).await.code, 0);
     assert_eq!(site.run(&["poison", "retry", &id]).await.code, 0);
-    assert_eq!(site.records("all").await[0]["status"], "resolved");
+    assert_eq!(site.records("resolved").await.len(), 1);
     assert_eq!(site.run(&["poison", "show", &id, "--original"]).await.out, bad);
 }
 

@@ -95,3 +95,23 @@ fn stood(origin: &Origin) -> String {
     let known: Vec<String> = parts.into_iter().flatten().collect();
     if known.is_empty() { "not known".to_owned() } else { known.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::poison::list::tests::record;
+
+    #[test]
+    fn everything_of_a_record_is_shown_and_the_address_of_its_row_stays_whole() {
+        let mut record = record("sales-account", "3f0c12ab9", "104711");
+        record.note = Some("asked the source".into());
+        let id = uuid::Uuid::nil();
+        let url = format!(
+            "https://acme.crm4.dynamics.com/main.aspx?pagetype=entityrecord&etn=account&id={id}"
+        );
+        let link = Link { url: Some(url.clone()), note: "it is there".into() };
+        let text = lines(&record, &link).join("\n");
+        assert!(text.contains(&url), "{text}");
+        insta::assert_snapshot!(text);
+    }
+}
