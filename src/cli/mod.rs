@@ -3,7 +3,9 @@
 pub mod check;
 pub mod columns;
 pub mod dev;
+pub mod explain;
 pub mod output;
+pub mod poison;
 pub mod serve;
 pub mod wording;
 
@@ -32,6 +34,11 @@ enum Command {
     Serve,
     /// Say everything that is wrong with the maps, against the targets' own tables
     Check(check::Args),
+    /// Show what becomes of an event, or what is known of a row, and why
+    Explain(explain::Args),
+    /// List, show, edit, retry or dismiss what could not be applied
+    #[command(subcommand)]
+    Poison(poison::Command),
     /// Run one emulated system by itself
     #[command(subcommand)]
     Emulate(Emulate),
@@ -52,9 +59,10 @@ pub async fn run() -> ExitCode {
     let settings = Settings::from_environment();
     let colour = std::io::stderr().is_terminal();
     let serves = matches!(cli.command, Command::Serve);
-    let (format, usual) = match serves {
-        true => (telemetry::Format::Json, "info"),
-        false => (telemetry::Format::Human { colour }, "warn"),
+    let (format, usual) = if serves {
+        (telemetry::Format::Json, "info")
+    } else {
+        (telemetry::Format::Human { colour }, "warn")
     };
     if let Err(error) = telemetry::init(format, settings.log().unwrap_or(usual)) {
         telemetry::fatal(&error);
@@ -64,6 +72,8 @@ pub async fn run() -> ExitCode {
         Command::Dev(args) => dev::run(&args).await.map(exit).map_err(Into::into),
         Command::Serve => serve::run(&settings).await,
         Command::Check(args) => check::run(args, &settings).await,
+        Command::Explain(args) => explain::run(args, &settings).await,
+        Command::Poison(command) => poison::run(command, &settings).await,
         Command::Emulate(Emulate::Dataverse(args)) => {
             dataverse::args::run(args).await.map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
@@ -71,9 +81,10 @@ pub async fn run() -> ExitCode {
     outcome.unwrap_or_else(|error| {
         let chain = telemetry::chain(&*error);
         // The host wants one line; a person wants one problem a line.
-        match serves {
-            true => telemetry::fatal(&chain),
-            false => output::note(chain),
+        if serves {
+            telemetry::fatal(&chain);
+        } else {
+            output::note(chain);
         }
         ExitCode::FAILURE
     })

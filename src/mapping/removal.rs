@@ -8,7 +8,7 @@ use super::problem::Problems;
 use crate::row::{Action, Mode, Removal, State};
 
 /// How long a hold lasts unless the map says otherwise: CluedIn sends removals for merges, filters and
-/// resends alike (streams-and-lake §1.6).
+/// resends alike (CluedIn streams: removals).
 const HOURS: u32 = 24;
 /// The longest hold: a year.
 const LONGEST: u32 = 24 * 366;

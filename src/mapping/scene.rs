@@ -38,7 +38,7 @@ impl<'c> Scene<'c> {
 
     /// A property: by its exact name, else without punctuation, else also without case, else as a path
     /// into a nested object (CluedIn connectors strip or replace the dots of names; see
-    /// streams-and-lake §1.3).
+    /// CluedIn, Event Hub message).
     pub fn property(&self, name: &str) -> Datum<'c> {
         let change = self.change;
         let properties = &change.properties;

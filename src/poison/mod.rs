@@ -152,7 +152,7 @@ impl Poison {
         Ok(Some(Kept { record, etag: stored.etag }))
     }
 
-    /// Lists records of these partitions (maps, and `-system` for what no map could read), oldest first.
+    /// Lists records of these partitions (maps, and `@system` for what no map could read), oldest first.
     pub async fn list(&self, partitions: &[String], filter: &Filter) -> Result<Vec<Kept>, Fault> {
         let mut kept = Vec::new();
         for partition in partitions {

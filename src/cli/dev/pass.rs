@@ -102,7 +102,7 @@ impl<'a> Pass<'a> {
             done = done => Ok(done),
             ended = self.stage.host.run() => Err(ended.err().map_or(Error::Interrupted, Error::from)),
             () = self.watch(notices) => Err(Error::Interrupted),
-            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+            () = interrupted() => Err(Error::Interrupted),
         }
     }
 
@@ -166,5 +166,23 @@ impl<'a> Pass<'a> {
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ctrl-c, or the signal by which a machine asks a process to end: either way the handler ends too.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut asked) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = asked.recv() => return,
+                _ = tokio::signal::ctrl_c() => return,
+            }
+        }
+    }
+    // Without signals there is only the pass's own end.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -17,6 +17,10 @@ pub(super) const PARTITIONS: usize = 4;
 /// CluedIn sends up to so many events at once, and the broker puts each send on the next partition.
 const SEND: usize = 50;
 
+/// When the first event was sent: long ago, so that every hold on a removal is over when the sweep
+/// comes at the end of a pass.
+const START: &str = "2025-03-03T08:00:00Z";
+
 /// What was sent about one organisation.
 #[derive(Clone, Debug)]
 pub(super) struct Fact {
@@ -65,7 +69,7 @@ pub(super) fn stream(organisations: &[Organisation], chance: &Chance) -> Stream 
         plan(who, organisation, organisations.len() as u64, chance, &mut planned);
     }
     planned.sort_by_key(|event| event.sent);
-    let start: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH);
+    let start: Timestamp = START.parse().unwrap_or(Timestamp::UNIX_EPOCH);
     let mut arrivals: Vec<(u64, Bytes)> = Vec::new();
     let mut facts = Vec::new();
     for (event, rank) in planned.into_iter().zip(0_i64..) {

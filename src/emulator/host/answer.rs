@@ -3,6 +3,7 @@
 //! Source: Functions custom handler, response.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Why an invocation failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +18,13 @@ pub enum Failure {
     #[error("the call took longer than functionTimeout and the handler was killed")]
     TimedOut,
     /// Not a 2xx: the host reads neither outputs nor logs.
-    #[error("the handler answered {0}")]
-    Status(u16),
+    #[error("the handler answered {status}{said}")]
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// What an `error.message` in the body says, which the real host shows nobody.
+        said: String,
+    },
     /// The host has no reader for the body's type.
     #[error("the handler answered with Content-Type {0:?}: it must be application/json")]
     MediaType(String),
@@ -41,7 +47,7 @@ struct Body {
 /// The log lines of a good answer.
 pub(super) fn judge(status: u16, media_type: &str, body: &[u8]) -> Result<Vec<String>, Failure> {
     if !(200..300).contains(&status) {
-        return Err(Failure::Status(status));
+        return Err(Failure::Status { status, said: said(body) });
     }
     let text = body.trim_ascii();
     if text.is_empty() || text == b"null" {
@@ -56,6 +62,14 @@ pub(super) fn judge(status: u16, media_type: &str, body: &[u8]) -> Result<Vec<St
     }
     let body: Body = serde_json::from_slice(text).map_err(Failure::Malformed)?;
     Ok(body.logs.unwrap_or_default())
+}
+
+fn said(body: &[u8]) -> String {
+    let body: Option<Value> = serde_json::from_slice(body).ok();
+    let message = body.as_ref().and_then(|body| body.get("error")?.get("message")?.as_str());
+    message.map_or_else(String::new, |text| {
+        format!(": {}", text.chars().take(300).collect::<String>())
+    })
 }
 
 #[cfg(test)]
@@ -81,7 +95,9 @@ mod tests {
 
     #[test]
     fn other_answers_fail_with_their_reason() {
-        assert!(matches!(judge(503, "application/json", b"{}"), Err(Failure::Status(503))));
+        let refused = judge(503, "application/json", br#"{"error":{"message":"busy"}}"#);
+        assert_eq!(refused.unwrap_err().to_string(), "the handler answered 503: busy");
+        assert_eq!(judge(500, "", b"").unwrap_err().to_string(), "the handler answered 500");
         assert!(matches!(judge(200, "text/plain", b"{}"), Err(Failure::MediaType(_))));
         let logs = judge(200, "application/json", br#"{"Logs":[{"a":1}]}"#);
         assert!(matches!(logs, Err(Failure::Malformed(_))));

@@ -43,7 +43,7 @@ fn a_removal_leaves_what_the_consumer_wants() {
         Some(Expected::Leftover(rows)) => rows,
         other => panic!("{other:?}"),
     };
-    assert_eq!(left(Consumer::Sales)[0]["statecode"], 0);
+    assert_eq!(left(Consumer::Sales)[0]["statecode"], 1);
     assert_eq!(left(Consumer::Finance)[0]["statecode"], 1);
     assert!(left(Consumer::Logistics).is_empty());
 }
