@@ -62,7 +62,8 @@ impl Account {
     pub(crate) fn connection(&self, roots: &[String; 3]) -> String {
         let name = &self.name;
         let endpoints = Service::ALL.into_iter().zip(roots);
-        let endpoints = endpoints.map(|(service, root)| format!("{service:?}Endpoint={root}/{name}"));
+        let endpoints =
+            endpoints.map(|(service, root)| format!("{service:?}Endpoint={root}/{name}"));
         let endpoints = endpoints.collect::<Vec<_>>().join(";");
         format!("DefaultEndpointsProtocol=http;AccountName={name};AccountKey={KEY};{endpoints}")
     }
@@ -103,7 +104,8 @@ fn start() -> Azurite {
         let mut line = String::new();
         let length = output.read_line(&mut line).unwrap();
         assert!(length > 0, "Azurite ended before it listened: {:?}", process.wait());
-        let Some((said, address)) = line.split_once(" service is successfully listening at ") else {
+        let Some((said, address)) = line.split_once(" service is successfully listening at ")
+        else {
             continue;
         };
         let place = Service::ALL.iter().position(|one| said.ends_with(&format!("{one:?}")));

@@ -122,9 +122,8 @@ pub(crate) fn compare(said: &[Said], side: Side, mut rows: Rows) -> Vec<String> 
     for (key, changes) in by_key(said) {
         let fate = |one: &Said| side.fate(one.what);
         let row = rows.remove(&format!("K{key:06}"));
-        let mut accepted = changes.iter().rev().filter(|one| {
-            matches!(fate(one), Fate::There | Fate::Gone)
-        });
+        let mut accepted =
+            changes.iter().rev().filter(|one| matches!(fate(one), Fate::There | Fate::Gone));
         let newest = accepted.next();
         let fine = match (newest, &row) {
             (None, row) => row.is_none(),
