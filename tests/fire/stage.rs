@@ -189,7 +189,7 @@ impl Stage {
     /// The bodies in quarantine, by partition of the poison store, as they can be had back.
     pub(crate) async fn poison(&self) -> BTreeMap<(String, String), String> {
         let poison: Poison = app::poison(&self.stores, &self.clock);
-        let partitions = ["-mdm".to_owned()].into_iter();
+        let partitions = ["@mdm".to_owned()].into_iter();
         let partitions = partitions.chain(MAPS.map(str::to_owned));
         let kept = poison.list(&partitions.collect::<Vec<_>>(), &Filter::default()).await.unwrap();
         let mut bodies = BTreeMap::new();
