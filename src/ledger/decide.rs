@@ -288,7 +288,10 @@ pub fn tend(entry: &Entry, claim: Claim, lease: Timestamp, now: Timestamp) -> Te
         next.loose.retain(|loose| !over.contains(&loose.claim));
         return Tending::Forget(next);
     };
-    next.loose.push(Loose { claim, lease });
+    // It is there already when the answer to an earlier request was lost.
+    if next.loose.iter().all(|loose| loose.claim != claim) {
+        next.loose.push(Loose { claim, lease });
+    }
     let claims = over.into_iter().chain([claim]).collect();
     Tending::Assert(next, version, claims)
 }

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -111,14 +112,22 @@ impl Handler {
     /// Posts a call. `None` when the process died before it answered.
     pub(crate) async fn post(&self, function: &str, body: String) -> Option<Answer> {
         let address = format!("http://127.0.0.1:{}/{function}", self.port);
-        let sent = self
+        let request = self
             .http
             .post(address)
             .header("X-Azure-Functions-InvocationId", uuid::Uuid::new_v4().to_string())
-            .header("Content-Type", "application/json; charset=utf-8")
-            .body(body)
-            .send()
-            .await;
+            .header("Content-Type", "application/json; charset=utf-8");
+        let (body, since) = (Bytes::from(body), Instant::now());
+        let sent = loop {
+            let sent = request.try_clone().unwrap().body(body.clone()).send().await;
+            match sent {
+                // The host keeps its calls until there is a process that takes them.
+                Err(error) if error.is_connect() && since.elapsed() < START => {
+                    sleep(Duration::from_millis(25)).await;
+                }
+                sent => break sent,
+            }
+        };
         let sent = match sent {
             Ok(sent) => sent,
             Err(error) => {

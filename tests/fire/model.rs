@@ -159,7 +159,7 @@ pub(crate) fn key_of(side: Side, row: &Row) -> String {
 pub(crate) fn poison(said: &[Said]) -> Poison {
     let mut poison = Poison::default();
     for one in said.iter().filter(|one| one.what == What::Unreadable) {
-        poison.certain.insert(("-mdm".to_owned(), one.body.clone()));
+        poison.certain.insert(("@mdm".to_owned(), one.body.clone()));
     }
     for side in Side::ALL {
         for changes in by_key(said).into_values() {

@@ -30,7 +30,7 @@ const MAPS: [&str; 3] = ["thing-account", "thing-contact", "single-customer"];
 /// How long a message that was taken stays out of sight.
 const HIDDEN: Duration = Duration::from_secs(15);
 /// How long everything may take to become quiet.
-const QUIET: Duration = Duration::from_secs(600);
+const QUIET: Duration = Duration::from_secs(240);
 
 pub(crate) struct Stage {
     pub(crate) proxy: Proxy,
@@ -140,12 +140,17 @@ impl Stage {
         let since = Instant::now();
         let (mut quiet, mut last) = (0, since);
         while quiet < 3 {
-            assert!(since.elapsed() < QUIET, "not quiet after {QUIET:?}");
             let (taken, _) = self.work_once(0).await;
             let found = self.sweep_once(quiet % self.handlers.len()).await;
-            let over =
-                taken == 0 && found == Some(0) && self.stores.work.depth().await.unwrap() == 0;
-            if over && self.open_rows().await.is_empty() {
+            let depth = self.stores.work.depth().await.unwrap();
+            let open = self.open_rows().await;
+            assert!(
+                since.elapsed() < QUIET,
+                "not quiet after {QUIET:?}: {depth} messages of work, the sweep found {found:?}, {} \
+                 rows are open: {open:#?}",
+                open.len(),
+            );
+            if taken == 0 && found == Some(0) && depth == 0 && open.is_empty() {
                 quiet += 1;
             } else {
                 (quiet, last) = (0, Instant::now());
@@ -171,7 +176,8 @@ impl Stage {
                             || ["intent", "loose", "held"].iter().any(|part| {
                                 entity.properties.keys().any(|name| name.starts_with(part))
                             });
-                        unsettled.then(|| format!("{partition} {}", entity.row))
+                        unsettled
+                            .then(|| format!("{partition} {}: {:?}", entity.row, entity.properties))
                     }));
                     next = page.next;
                 }
@@ -183,7 +189,7 @@ impl Stage {
     /// The bodies in quarantine, by partition of the poison store, as they can be had back.
     pub(crate) async fn poison(&self) -> BTreeMap<(String, String), String> {
         let poison: Poison = app::poison(&self.stores, &self.clock);
-        let partitions = ["-mdm".to_owned()].into_iter();
+        let partitions = ["@mdm".to_owned()].into_iter();
         let partitions = partitions.chain(MAPS.map(str::to_owned));
         let kept = poison.list(&partitions.collect::<Vec<_>>(), &Filter::default()).await.unwrap();
         let mut bodies = BTreeMap::new();
