@@ -227,9 +227,9 @@ async fn refused(desk: &Desk, record: &Record, map: &str, kind: Kind) -> String 
 /// Marks a record as done; somebody else may have touched it meanwhile.
 async fn resolve(desk: &Desk, kept: Kept) -> Result<(), Fault> {
     let id = kept.record.id.clone();
-    match desk.poison().mark(kept, Status::Resolved, None).await {
+    match desk.app.pipeline.mark(kept, Status::Resolved, None).await {
         Err(fault) if fault.kind == Kind::Conflict => match desk.poison().get(&id).await? {
-            Some(kept) => desk.poison().mark(kept, Status::Resolved, None).await,
+            Some(kept) => desk.app.pipeline.mark(kept, Status::Resolved, None).await,
             None => Ok(()),
         },
         marked => marked,
