@@ -117,7 +117,7 @@ fn change(dice: &mut Rng, number: usize, key: usize, place: u64) -> Said {
         _ => 0,
     };
     let name = format!("{:x<length$}", format!("thing {key} {told}."));
-    let note = (told % 7 > 0).then(|| format!("note {told}"));
+    let note = (!told.is_multiple_of(7)).then(|| format!("note {told}"));
     let body = body((key, place, number), what, &name, note.as_deref());
     Said { key, place, what, name, note, body }
 }
