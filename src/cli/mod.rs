@@ -3,7 +3,9 @@
 pub mod check;
 pub mod columns;
 pub mod dev;
+pub mod explain;
 pub mod output;
+pub mod poison;
 pub mod serve;
 pub mod wording;
 
@@ -32,6 +34,11 @@ enum Command {
     Serve,
     /// Say everything that is wrong with the maps, against the targets' own tables
     Check(check::Args),
+    /// Show what becomes of an event, or what is known of a row, and why
+    Explain(explain::Args),
+    /// List, show, edit, retry or dismiss what could not be applied
+    #[command(subcommand)]
+    Poison(poison::Command),
     /// Run one emulated system by itself
     #[command(subcommand)]
     Emulate(Emulate),
@@ -64,6 +71,8 @@ pub async fn run() -> ExitCode {
         Command::Dev(args) => dev::run(&args).await.map(exit).map_err(Into::into),
         Command::Serve => serve::run(&settings).await,
         Command::Check(args) => check::run(args, &settings).await,
+        Command::Explain(args) => explain::run(args, &settings).await,
+        Command::Poison(command) => poison::run(command, &settings).await,
         Command::Emulate(Emulate::Dataverse(args)) => {
             dataverse::args::run(args).await.map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }

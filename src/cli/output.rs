@@ -19,6 +19,11 @@ pub fn json(value: &impl Serialize) {
     }
 }
 
+/// Writes bytes to stdout as they are.
+pub fn bytes(content: &[u8]) {
+    std::io::stdout().lock().write_all(content).ok();
+}
+
 /// Writes a line for people to stderr.
 pub fn note(text: impl AsRef<str>) {
     writeln!(std::io::stderr().lock(), "{}", text.as_ref()).ok();

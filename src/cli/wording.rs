@@ -141,11 +141,16 @@ pub fn entry_lines(entry: &Entry) -> Vec<String> {
 
 /// The row that a version wrote, secured columns masked.
 pub fn version_lines(to: &Destination, version: &Version) -> Vec<String> {
-    let Some(written) = &version.action else {
-        return vec!["  the map keeps hashes alone, so the row itself is not known".to_owned()];
-    };
-    let mut lines = vec![format!("  {}", action(written))];
-    if let Action::Upsert(set) = to.masked(written) {
+    match &version.action {
+        Some(action) => action_lines(to, action),
+        None => vec!["  the map keeps hashes alone, so the row itself is not known".to_owned()],
+    }
+}
+
+/// What is to become of a row, with its values, secured columns masked.
+pub fn action_lines(to: &Destination, intended: &Action) -> Vec<String> {
+    let mut lines = vec![format!("  {}", action(intended))];
+    if let Action::Upsert(set) = to.masked(intended) {
         let mut columns = Columns::indented(4);
         for (column, value) in &set.values {
             columns.row([column.to_string(), value.to_string()]);

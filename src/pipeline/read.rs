@@ -54,8 +54,12 @@ impl Pipeline {
             return read;
         };
         for event in &delivery.events {
-            for decoded in decoder.decode(event) {
-                let own = Event { body: part(&event.body, decoded.raw), ..event.clone() };
+            let decoded = decoder.decode(event);
+            // Each of several changes is a matter of its own.
+            let record = event.record.clone().filter(|_| decoded.len() == 1);
+            for decoded in decoded {
+                let body = part(&event.body, decoded.raw);
+                let own = Event { body, record: record.clone(), ..event.clone() };
                 match decoded.change {
                     Ok(change) => self.map(&mut read, delivery, own, &change),
                     Err(fault) => read.refuse(delivery, own, fault),

@@ -5,7 +5,7 @@
 //! `<system>.tables.json` beside the maps.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::tables::Described;
 use crate::cli::output;
@@ -21,9 +21,8 @@ pub(super) fn save(config: &Config, settings: &Settings, described: &Described) 
     }
     let mut failed = Vec::new();
     for (system, tables) in systems {
-        let usual = || settings.maps().join(format!("{system}.tables.json"));
-        let named = config.saved.get(system).cloned();
-        let path = named.clone().unwrap_or_else(usual);
+        let named = config.saved.get(system);
+        let path = named.cloned().unwrap_or_else(|| settings.maps().join(usual(system)));
         match write(&path, &tables) {
             Ok(()) => output::note(saved(system, &path, tables.len(), named.is_some())),
             Err(error) => failed.push(format!("{} cannot be written: {error}", path.display())),
@@ -32,12 +31,15 @@ pub(super) fn save(config: &Config, settings: &Settings, described: &Described) 
     failed
 }
 
+fn usual(system: &str) -> String {
+    format!("{system}.tables.json")
+}
+
 fn saved(system: &str, path: &Path, tables: usize, named: bool) -> String {
     let mut text = format!("{}: saved {} of {system}", path.display(), plural(tables, "table"));
     if !named {
-        let file = path.file_name().map(PathBuf::from).unwrap_or_default();
         let advice =
-            format!("; add tables = \"{}\" to [systems.{system}] to use it", file.display());
+            format!("; add tables = \"{}\" to [systems.{system}] to use it", usual(system));
         text.push_str(&advice);
     }
     text

@@ -5,6 +5,7 @@
 //! what is known of a half of them would only mislead.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +19,10 @@ use crate::mapping::rule::Plan;
 use crate::system::dataverse::Dataverse;
 use crate::system::{TableSchema, Target as _};
 
-/// How long one target may take to describe one table.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a target is left alone with one table before it is asked whether it is there.
+const WHILE: Duration = Duration::from_secs(4);
+/// How often it is asked before it is given up.
+const PATIENCE: u32 = 15;
 /// How many tables are asked for at once.
 const PARALLEL: usize = 6;
 
@@ -45,11 +48,17 @@ impl Described {
         let silent = self.silent.iter().map(|(system, fault)| {
             format!("{system} could not be asked, so its columns were not checked: {fault}")
         });
-        let absent = self.absent.iter().map(|(system, table)| {
-            format!(
-                "the saved copy of {system} has no table `{table}`: run `concord check --save` \
-                 where {system} can be reached, if there is one"
-            )
+        let mut absent = BTreeMap::<&str, Vec<&str>>::new();
+        for (system, table) in &self.absent {
+            absent.entry(system).or_default().push(table);
+        }
+        let absent = absent.into_iter().map(|(system, tables)| {
+            let copied = self.schemas.keys().any(|(of, _)| of == system);
+            let what = match copied {
+                true => format!("the saved copy of {system} does not hold {}", tables.join(", ")),
+                false => format!("there is no saved copy of {system}"),
+            };
+            format!("{what}: run `concord check --save` where {system} can be reached")
         });
         silent.chain(absent).collect()
     }
@@ -86,12 +95,18 @@ pub(super) async fn live(targets: &BTreeMap<String, Arc<Dataverse>>, maps: &Maps
     described
 }
 
+/// Describes a table. Calls are repeated until they succeed, so now and then it is asked whether anybody
+/// is there at all.
 async fn describe(target: &Dataverse, table: &str) -> Result<Option<TableSchema>, Fault> {
-    let late = |_| {
-        let message = format!("no answer within {} seconds", PATIENCE.as_secs());
-        Fault::new(Kind::Timeout, message)
-    };
-    tokio::time::timeout(PATIENCE, target.describe(table)).await.map_err(late)?
+    let mut call = pin!(target.describe(table));
+    for _ in 0..PATIENCE {
+        if let Ok(answer) = tokio::time::timeout(WHILE, &mut call).await {
+            return answer;
+        }
+        target.ready().await?;
+    }
+    let message = format!("it takes too long to describe {table}");
+    Err(Fault::new(Kind::Timeout, message))
 }
 
 /// Takes the copies that the configuration names.
@@ -118,7 +133,9 @@ fn wanted(maps: &Maps, schemas: &Schemas) -> BTreeSet<Name> {
             plan.visit(&mut |plan: &Plan| {
                 let Some((table, paths)) = &plan.shape.lookup else { return };
                 wanted.insert(name(table));
-                paths.iter().for_each(|path| wanted.extend(hops(name(table), path, schemas)));
+                for path in paths {
+                    wanted.extend(hops(name(table), path, schemas));
+                }
             });
         }
     }

@@ -190,8 +190,9 @@ async fn report(
     events: u64,
     shipped: Option<&Shipped>,
 ) -> Result<Report, Error> {
-    // Counted before the check reads anything.
+    // Counted before the check reads anything, and read without faults.
     let target_calls = stage.calls().into_iter().collect();
+    stage.environments.iter().for_each(environment::Environment::end);
     let check = match shipped.filter(|_| stage.shipped_maps) {
         Some(shipped) => Some(shipped.check(stage, &passed.tally).await?),
         None => None,

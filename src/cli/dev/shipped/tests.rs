@@ -75,7 +75,9 @@ fn columns(consumer: Consumer, row: &Row) -> Columns {
     }
     if let Some(state) = columns.state {
         found.insert("statecode".to_owned(), json!(state.state));
-        found.insert("statuscode".to_owned(), json!(state.status));
+        if consumer.columns().contains(&"statuscode") {
+            found.insert("statuscode".to_owned(), json!(state.status));
+        }
     }
     found
 }
