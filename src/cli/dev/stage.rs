@@ -186,6 +186,7 @@ mod tests {
             storage: None,
             organisations: None,
             seed: 1,
+            rest: 0,
             pace: 1,
         };
         let (stage, _notices) = Stage::set(&args).await.unwrap();
