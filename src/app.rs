@@ -14,7 +14,7 @@ use crate::fault::{Fault, Kind};
 use crate::identity::{self, Tokens};
 use crate::ledger::Ledger;
 use crate::mapping::{Maps, Problem};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Drift, Mirror, Pipeline};
 use crate::poison::Poison;
 use crate::store::{self, Stores};
 use crate::system::Target;
@@ -83,11 +83,13 @@ impl App {
             targets: targets.collect(),
             ledger: Ledger::new(tables, config.ledger, Arc::clone(&clock), chance.clone()),
             poison: poison(&stores, &clock),
+            mirror: mirror(&config, &environments),
             deferral: Deferral::new(
                 Arc::clone(&stores.work),
                 Arc::clone(&stores.blobs),
                 Arc::clone(&clock),
             ),
+            drift: Drift::default(),
             clock: Arc::clone(&clock),
             chance,
         };
@@ -119,9 +121,11 @@ impl App {
         let counters = Arc::clone(&self.stores.counters);
         let environments: Vec<_> = self.environments.values().cloned().collect();
         let calls = move || environments.iter().map(|environment| environment.calls()).sum();
+        let pipeline = Arc::clone(&self.pipeline);
         Meter::new([
             ("storage_operations", Box::new(move || counters.total()) as _),
             ("target_calls", Box::new(calls) as _),
+            ("dropped_values", Box::new(move || pipeline.drift.dropped()) as _),
         ])
     }
 }
@@ -134,6 +138,13 @@ pub fn poison(stores: &Stores, clock: &SharedClock) -> Poison {
         Arc::clone(&stores.blobs),
         Arc::clone(clock),
     )
+}
+
+/// Where error records are shown besides, if `concord.toml` names a table.
+fn mirror(config: &Config, environments: &BTreeMap<String, Arc<Dataverse>>) -> Option<Mirror> {
+    let shown = config.poison.as_ref()?;
+    let target = Arc::clone(environments.get(&shown.system)?) as Arc<dyn Target>;
+    Some(Mirror::new(shown, target))
 }
 
 /// Every Dataverse environment of the configuration, without calling any.

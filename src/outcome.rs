@@ -12,11 +12,12 @@ use crate::fault::Kind;
 pub enum Outcome {
     /// The target holds it.
     Applied,
-    /// The target held it already.
+    /// The target held it already, or a map that only creates rows left the one there as it is.
     Unchanged,
     /// The target holds, or is getting, something newer.
     Superseded,
-    /// The map's filter leaves it out, and nothing of it is in the target.
+    /// The map's filter leaves it out and nothing of it is in the target, or a map that only updates
+    /// rows found none.
     Filtered,
     /// Removed at the source; the removal waits for its time.
     Held,

@@ -16,6 +16,7 @@ const NARROWEST: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
     indent: usize,
+    firm: usize,
     rows: Vec<Row>,
 }
 
@@ -28,7 +29,14 @@ enum Row {
 impl Columns {
     /// Nothing yet; every line starts with this many spaces.
     pub fn indented(indent: usize) -> Self {
-        Self { indent, rows: Vec::new() }
+        Self { indent, ..Self::default() }
+    }
+
+    /// The first columns, which hold names, give way only when all others are as narrow as they get.
+    #[must_use]
+    pub fn firm(mut self, columns: usize) -> Self {
+        self.firm = columns;
+        self
     }
 
     /// Adds a row.
@@ -58,7 +66,8 @@ impl Columns {
         lines
     }
 
-    /// As wide as the widest cell; when that is too much in all, the widest columns give way.
+    /// As wide as the widest cell; when that is too much in all, the widest columns that are not firm
+    /// give way, and then the firm ones.
     fn widths(&self) -> Vec<usize> {
         let mut widths = Vec::<usize>::new();
         for row in &self.rows {
@@ -69,10 +78,15 @@ impl Columns {
             }
         }
         let room = WIDTH.saturating_sub(self.indent + GAP * widths.len().saturating_sub(1));
-        while widths.iter().sum::<usize>() > room {
-            match widths.iter_mut().max().filter(|width| **width > NARROWEST) {
-                Some(widest) => *widest -= 1,
-                None => break,
+        let mut over = widths.iter().sum::<usize>().saturating_sub(room);
+        let names = self.firm.min(widths.len());
+        let (firm, loose) = widths.split_at_mut(names);
+        for columns in [loose, firm] {
+            while over > 0
+                && let Some(widest) = columns.iter_mut().max().filter(|width| **width > NARROWEST)
+            {
+                *widest -= 1;
+                over -= 1;
             }
         }
         widths
@@ -80,7 +94,7 @@ impl Columns {
 
     fn laid_out(&self, cells: &[String], widths: &[usize]) -> Vec<String> {
         let cells: Vec<Vec<String>> =
-            cells.iter().zip(widths).map(|(cell, width)| wrapped(cell, *width)).collect();
+            cells.iter().zip(widths).map(|(cell, width)| squeezed(cell, *width)).collect();
         let height = cells.iter().map(Vec::len).max().unwrap_or_default();
         let mut lines = Vec::with_capacity(height);
         for line in 0..height {
@@ -96,9 +110,8 @@ impl Columns {
     }
 }
 
-/// A text in lines of at most `width` characters, broken between words where there are any.
+/// A text in lines of at most `width` characters, broken between words alone: an address stays whole.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
@@ -109,13 +122,36 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
                 line.push(' ');
             }
             line.push_str(word);
-            while count(&line) > width {
-                let rest: String = line.chars().skip(width).collect();
-                lines.push(line.chars().take(width).collect());
-                line = rest;
-            }
         }
         lines.push(line);
+    }
+    lines
+}
+
+/// The same, with words that are too long broken too.
+fn squeezed(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in wrapped(text, width) {
+        let mut rest = line.as_str();
+        while let Some((at, _)) = rest.char_indices().nth(width.max(1)) {
+            let (head, tail) = rest.split_at(at);
+            lines.push(head.to_owned());
+            rest = tail;
+        }
+        lines.push(rest.to_owned());
+    }
+    lines
+}
+
+/// Labels with texts beside them, for one thing shown by itself.
+pub fn labelled(labels: &[(&str, String)]) -> Vec<String> {
+    let widest = labels.iter().map(|(label, _)| count(label)).max().unwrap_or_default();
+    let (indent, mut lines) = (GAP + widest + GAP, Vec::new());
+    for (label, text) in labels {
+        for (index, line) in wrapped(text, WIDTH - indent.min(WIDTH / 2)).iter().enumerate() {
+            let label = if index == 0 { label } else { "" };
+            lines.push(format!("  {label:widest$}  {line}"));
+        }
     }
     lines
 }
@@ -151,10 +187,20 @@ mod tests {
         assert_eq!(lines.concat().matches("word").count(), 30);
     }
 
+    #[test]
+    fn labels_stand_beside_their_texts_and_an_address_stays_whole() {
+        let address = format!("https://example.org/{}", "x".repeat(120));
+        let labels = [("row", address.clone()), ("status", "word ".repeat(30))];
+        let lines = labelled(&labels);
+        assert_eq!(lines[0], format!("  row     {address}"));
+        assert!(lines[1].starts_with("  status  word"));
+        assert!(lines[2].starts_with("          word"), "{lines:#?}");
+    }
+
     proptest! {
         #[test]
         fn wrapping_loses_nothing_but_spaces(text in "[a-zå ]{0,80}", width in 1_usize..20) {
-            let lines = wrapped(&text, width);
+            let lines = squeezed(&text, width);
             prop_assert!(lines.iter().all(|line| count(line) <= width));
             prop_assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
         }

@@ -84,6 +84,8 @@ impl Dataverse {
         let mut config = dataverse::Config::new(name, &self.url);
         if self.url.trim().is_empty() {
             problems.error(&path, "key-missing-in-file", "`url` is missing");
+        } else if self.url.contains("${") {
+            // The setting is missing, and that was said already.
         } else if let Err(fault) = config.root(self.auth != Auth::None) {
             problems.error(&format!("{path}/url"), "url", fault.message);
         }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::entry::{Applied, Claim, Entry, Held, Intent, Loose, Version};
 use crate::outcome::Outcome;
-use crate::row::{Action, Keep, Row, RowHash};
+use crate::row::{Action, Keep, Mode, Row, RowHash};
 
 /// A row that asks to be written.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,9 @@ pub fn decide(entry: &Entry, candidate: &Candidate<'_>, now: Timestamp) -> Decis
     if entry.held.as_ref().is_some_and(|held| covers(held, row)) {
         return Decision::Superseded;
     }
+    if row.to.mode == Mode::Insert && is_created(entry) && matches!(row.action, Action::Upsert(_)) {
+        return Decision::Unchanged;
+    }
     if entry.intent.as_ref().is_some_and(|intent| blocks(intent, candidate, now)) {
         return Decision::Busy;
     }
@@ -91,6 +94,16 @@ fn not_newer(row: &Row, applied: &Applied) -> bool {
 fn covers(held: &Held, row: &Row) -> bool {
     let due = matches!(row.action, Action::Remove(_)) && row.order == held.order;
     !due && !row.order.is_newer_than(&held.order)
+}
+
+/// Whether a map that only creates rows is done with this one: it is there, whoever created it.
+fn is_created(entry: &Entry) -> bool {
+    let Some(Applied { version, .. }) = &entry.applied else { return false };
+    match &version.action {
+        None => true,
+        Some(Action::Upsert(_) | Action::Hold { .. }) => !version.wrote_nothing(),
+        Some(Action::Remove(_)) => false,
+    }
 }
 
 fn blocks(intent: &Intent, candidate: &Candidate<'_>, now: Timestamp) -> bool {
@@ -275,7 +288,10 @@ pub fn tend(entry: &Entry, claim: Claim, lease: Timestamp, now: Timestamp) -> Te
         next.loose.retain(|loose| !over.contains(&loose.claim));
         return Tending::Forget(next);
     };
-    next.loose.push(Loose { claim, lease });
+    // It is there already when the answer to an earlier request was lost.
+    if next.loose.iter().all(|loose| loose.claim != claim) {
+        next.loose.push(Loose { claim, lease });
+    }
     let claims = over.into_iter().chain([claim]).collect();
     Tending::Assert(next, version, claims)
 }

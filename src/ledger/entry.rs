@@ -94,13 +94,17 @@ pub struct Held {
 impl Entry {
     /// Whether this system wrote the row, or is about to, and has not removed it since.
     pub fn is_known(&self) -> bool {
-        let there = |applied: &Applied| !matches!(applied.version.action, Some(Action::Remove(_)));
+        let there = |applied: &Applied| {
+            let removed = matches!(applied.version.action, Some(Action::Remove(_)));
+            !removed && !applied.version.wrote_nothing()
+        };
         self.intent.is_some() || self.applied.as_ref().is_some_and(there)
     }
 
     /// The state that the row was last given, if any.
     pub fn state(&self) -> Option<State> {
-        match self.applied.as_ref()?.version.action.as_ref()? {
+        let written = self.applied.as_ref().filter(|applied| !applied.version.wrote_nothing());
+        match written?.version.action.as_ref()? {
             Action::Upsert(columns) => columns.state,
             Action::Remove(Removal::Deactivate(state)) => Some(*state),
             Action::Remove(Removal::Delete) | Action::Hold { .. } => None,
@@ -117,5 +121,24 @@ impl Version {
     /// Whether this one is strictly newer.
     pub fn is_newer_than(&self, other: &Self) -> bool {
         self.order.is_newer_than(&other.order)
+    }
+
+    /// A row was there already and was left as it is, so nothing is known of what it holds.
+    #[must_use]
+    pub fn kept(&self) -> Self {
+        Self { hash: RowHash::default(), action: None, ..self.clone() }
+    }
+
+    /// There was no row to update. What was to be written is remembered, should an older version land
+    /// late; the same content is tried again whenever it comes.
+    #[must_use]
+    pub fn absent(&self) -> Self {
+        Self { hash: RowHash::default(), ..self.clone() }
+    }
+
+    /// Whether nothing of this version was written, because the map's mode left the target alone. No
+    /// row has the hash of nothing.
+    pub fn wrote_nothing(&self) -> bool {
+        self.hash == RowHash::default()
     }
 }

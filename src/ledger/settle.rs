@@ -25,8 +25,44 @@ pub enum Landing {
         /// The target's own id of the row, when it told.
         target_id: Option<Uuid>,
     },
+    /// A row was there already and stays as it is.
+    Kept {
+        /// The target's own id of the row, when it is known.
+        target_id: Option<Uuid>,
+    },
+    /// There is no row to update.
+    Absent,
     /// The target does not hold it and never will: the claim is taken back.
     Never,
+}
+
+impl Landing {
+    /// What is then remembered of a version that was to be written as `row`.
+    fn remembered(self, version: &Version, row: &Row) -> Version {
+        match self {
+            Self::Kept { .. } => version.kept(),
+            Self::Absent => version.absent(),
+            Self::Landed { .. } | Self::Never if version.wrote_nothing() => {
+                Version { hash: row.hash(), ..version.clone() }
+            }
+            Self::Landed { .. } | Self::Never => version.clone(),
+        }
+    }
+
+    fn target_id(self) -> Option<Uuid> {
+        match self {
+            Self::Landed { target_id } | Self::Kept { target_id } => target_id,
+            Self::Absent | Self::Never => None,
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Landed { .. } | Self::Never => Outcome::Applied,
+            Self::Kept { .. } => Outcome::Unchanged,
+            Self::Absent => Outcome::Filtered,
+        }
+    }
 }
 
 /// A ticket with what became of its write.
@@ -72,10 +108,10 @@ impl Assertion {
         &self.row
     }
 
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self, landing: Landing) -> Outcome {
         match &self.mine {
             Some((mine, _)) if self.version.is_newer_than(mine) => Outcome::Superseded,
-            Some(_) | None => Outcome::Applied,
+            Some(_) | None => landing.outcome(),
         }
     }
 }
@@ -91,10 +127,10 @@ impl Ledger {
         revised.into_iter().map(concluded).collect()
     }
 
-    /// Records an assertion that landed. `Assert` again when the entry changed meanwhile.
-    pub async fn asserted(&self, assertion: Assertion, target_id: Option<Uuid>) -> Conclusion {
+    /// Records an assertion that was answered for. `Assert` again when the entry changed meanwhile.
+    pub async fn asserted(&self, assertion: Assertion, landing: Landing) -> Conclusion {
         let looked = assertion.looked.clone();
-        let asserting = Asserting { assertion, target_id, again: false };
+        let asserting = Asserting { assertion, landing, again: false };
         let mut revised = self.revise(vec![(asserting, Some(looked))]).await;
         let Some(Revised { revision: Asserting { assertion, again, .. }, result }) = revised.pop()
         else {
@@ -106,7 +142,7 @@ impl Ledger {
                 let Assertion { slot, row, claims, mine, .. } = assertion;
                 reassert((slot, &row.to, &row.key), looked, claims, mine)
             }
-            Ok(_) => Conclusion::Done(assertion.outcome()),
+            Ok(_) => Conclusion::Done(assertion.outcome(landing)),
         }
     }
 }
@@ -161,15 +197,14 @@ impl Revision for Settling {
     }
 
     fn revise(&mut self, entry: &Entry, now: Timestamp) -> Option<Entry> {
-        let Ticket { claim, version, outlived, .. } = &self.ticket;
-        let target_id = match self.landing {
-            Landing::Landed { target_id } => target_id,
-            Landing::Never => {
-                let next = decide::withdraw(entry, *claim);
-                return (next != *entry).then_some(next);
-            }
-        };
-        let settled = decide::settle(entry, (*claim, version), outlived, target_id, now);
+        let Ticket { claim, version, outlived, row, .. } = &self.ticket;
+        if self.landing == Landing::Never {
+            let next = decide::withdraw(entry, *claim);
+            return (next != *entry).then_some(next);
+        }
+        let (version, target_id) =
+            (self.landing.remembered(version, row), self.landing.target_id());
+        let settled = decide::settle(entry, (*claim, &version), outlived, target_id, now);
         let next = match &settled {
             decide::Settlement::Applied(next) | decide::Settlement::Loosen(next) => {
                 Some(next.clone())
@@ -207,12 +242,12 @@ fn concluded(Revised { revision, result }: Revised<Settling>) -> Conclusion {
         return Conclusion::Withdrawn;
     }
     match settled {
-        Some(decide::Settlement::Applied(_)) => Conclusion::Done(Outcome::Applied),
+        Some(decide::Settlement::Applied(_)) => Conclusion::Done(landing.outcome()),
         Some(decide::Settlement::Done) => {
             let newer =
                 |applied: &super::entry::Applied| applied.version.is_newer_than(&ticket.version);
             let superseded = looked.entry.applied.as_ref().is_some_and(newer);
-            let outcome = if superseded { Outcome::Superseded } else { Outcome::Applied };
+            let outcome = if superseded { Outcome::Superseded } else { landing.outcome() };
             Conclusion::Done(outcome)
         }
         Some(decide::Settlement::Loosen(_) | decide::Settlement::Loose) => {
@@ -229,7 +264,7 @@ fn concluded(Revised { revision, result }: Revised<Settling>) -> Conclusion {
 /// An assertion that landed, on its way through the rounds.
 struct Asserting {
     assertion: Assertion,
-    target_id: Option<Uuid>,
+    landing: Landing,
     again: bool,
 }
 
@@ -243,9 +278,11 @@ impl Revision for Asserting {
     }
 
     fn revise(&mut self, entry: &Entry, now: Timestamp) -> Option<Entry> {
-        let Assertion { looked, version, claims, .. } = &self.assertion;
+        let Assertion { looked, version, claims, row, .. } = &self.assertion;
         self.again = *entry != looked.entry;
-        (!self.again).then(|| decide::asserted(entry, version, claims, self.target_id, now))
+        let version = self.landing.remembered(version, row);
+        let target_id = self.landing.target_id();
+        (!self.again).then(|| decide::asserted(entry, &version, claims, target_id, now))
     }
 
     fn index(_: &mut [Self], _: u64) -> Vec<Operation> {

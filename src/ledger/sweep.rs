@@ -61,8 +61,9 @@ impl Ledger {
         let page = self.table.scan(partition, &from, &until, VISIT).await;
         let page = page.map_err(|error| error.fault(PLACE))?;
         due.more |= page.next.is_some();
-        let claim = self.new_claim();
         for stored in &page.rows {
+            // One for each: the index row of a claim is put as a whole, for the keys of one call.
+            let claim = self.new_claim();
             let tending =
                 self.keyed(partition, &stored.entity).await?.into_iter().map(|(slot, key)| {
                     (
@@ -215,5 +216,58 @@ impl Revision for Tend {
             tend.batch = Some(Arc::clone(&batch));
         }
         vec![Operation::Put(index)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::chance::Chance;
+    use crate::clock::{RuntimeClock, after};
+    use crate::ledger::{Claimed, Config, Request};
+    use crate::order::Order;
+    use crate::row::{Columns, Value};
+    use crate::store::{self, Stores};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn request(to: &Arc<Destination>, number: i64) -> Request {
+        let row = Row {
+            to: Arc::clone(to),
+            key: Key(vec![("k".into(), Value::Integer(number))]),
+            action: Action::Upsert(Columns::default()),
+            order: Order::emitted_at(Timestamp::UNIX_EPOCH),
+            correlation: crate::change::Correlation::default(),
+            only_if_known: false,
+        };
+        Request { row: Arc::new(row), patient: false }
+    }
+
+    fn ledger(stores: &Stores, clock: RuntimeClock) -> Ledger {
+        let tables = (Arc::clone(&stores.ledger), Arc::clone(&stores.blobs));
+        let config = Config { buckets: 1, ..Config::default() };
+        Ledger::new(tables, config, Arc::new(clock), Chance::seeded(1))
+    }
+
+    /// Two deliveries died; then so did the sweep that took up both, and the next one.
+    #[tokio::test(start_paused = true)]
+    async fn what_a_sweep_took_up_and_did_not_finish_is_found_again_all_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = store::Config::parse(&format!("local:{}", folder.path().display())).unwrap();
+        let clock = RuntimeClock::starting_at(Timestamp::UNIX_EPOCH);
+        let stores = store::open(&place, Arc::new(clock), Chance::seeded(1)).await.unwrap();
+        let (ledger, to) = (ledger(&stores, clock), Arc::new(Destination::default()));
+        let lease = || after(crate::clock::Clock::now(&clock), SECOND);
+        for number in [1, 2] {
+            let claimed = ledger.claim(vec![request(&to, number)], lease()).await;
+            assert!(matches!(*claimed, [Claimed::Ticket(_)]), "{claimed:?}");
+        }
+        for _ in 0..3 {
+            tokio::time::sleep(2 * SECOND).await;
+            let due = ledger.due(&to, 0, lease()).await.unwrap();
+            assert_eq!(due.tickets.len(), 2);
+        }
     }
 }

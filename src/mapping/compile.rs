@@ -8,10 +8,11 @@ use indexmap::IndexMap;
 use super::Surroundings;
 use super::contract;
 use super::document::Document;
-use super::file::{MapFile, Rule, Validate};
+use super::file::{MapFile, Rule, Unread, Validate};
 use super::map::{Filter, Map};
 use super::owner::OwnerPlan;
 use super::problem::{Problem, Problems};
+use super::reads::Reads;
 use super::removal;
 use super::rule::compile::Bench;
 use super::rule::condition::Test;
@@ -34,13 +35,17 @@ pub(super) fn compile(
     required(&file, &mut problems);
     systems(&file, around, &mut problems);
     let removed = removal::removed(&file, around.defaults, &mut problems);
-    let mut bench = Bench { problems: &mut problems, vocabularies, defaults: around.defaults };
+    let removal_stated = removal::is_stated(&file, around.defaults);
+    let defaults = around.defaults;
+    let reads = Reads::default();
+    let mut bench = Bench { problems: &mut problems, vocabularies, defaults, reads };
     let key = columns("key", &file.key, &mut bench);
     let fields = columns("fields", &file.fields, &mut bench);
     let filter = filter(&file, &mut bench);
     let state = file.state.as_ref().and_then(|rule| StatePlan::compile(rule, &mut bench));
     let owner = file.owner.as_ref().and_then(|owner| OwnerPlan::compile(owner, &mut bench));
     let validate = validations(&file.validate, &mut bench);
+    let reads = (file.drift.source == Unread::Warn).then_some(bench.reads);
     let versions = versions(&file, &mut problems);
     let contract = contract::hash(text, around.defaults, &tables(&key, &fields));
     let destination = Arc::new(destination(&file, contract, &key, &fields, &mut problems));
@@ -54,10 +59,11 @@ pub(super) fn compile(
         fields,
         filter,
         removed,
-        removal_stated: file.removed.is_some() || around.defaults.removed.is_some(),
+        removal_stated,
         state,
         owner,
         validate,
+        reads,
         decisions: file.decision,
         places,
     };
@@ -244,6 +250,8 @@ fn destination(
         key: key.iter().map(|(column, _)| column.to_string()).collect(),
         secured: secured.into_iter().collect(),
         keep: file.ledger.as_ref().map(|ledger| ledger.keep).unwrap_or_default(),
+        mode: file.to.mode,
+        gone: file.drift.target,
     }
 }
 

@@ -5,10 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::config::Defaults;
 use super::file::{Leaves, MapFile, Removed, RemovedAction, Then};
 use super::problem::Problems;
-use crate::row::{Action, Removal, State};
+use crate::row::{Action, Mode, Removal, State};
 
 /// How long a hold lasts unless the map says otherwise: CluedIn sends removals for merges, filters and
-/// resends alike (streams-and-lake §1.6).
+/// resends alike (CluedIn streams: removals).
 const HOURS: u32 = 24;
 /// The longest hold: a year.
 const LONGEST: u32 = 24 * 366;
@@ -57,8 +57,18 @@ impl Policy {
     }
 }
 
+/// Whether somebody wrote down what becomes of removed rows. A map that only creates rows says it so.
+pub(super) fn is_stated(file: &MapFile, defaults: &Defaults) -> bool {
+    file.to.mode == Mode::Insert || file.removed.is_some() || defaults.removed.is_some()
+}
+
 /// Compiles `[removed]`: what the map says, else what `concord.toml` says, else hold and deactivate.
+/// A map that only creates rows removes none.
 pub(super) fn removed(file: &MapFile, defaults: &Defaults, problems: &mut Problems) -> Policy {
+    if file.to.mode == Mode::Insert {
+        inserts(file, problems);
+        return Policy::Ignore;
+    }
     let stated = file.removed.as_ref().or(defaults.removed.as_ref());
     let Some(removed) = stated else {
         return Policy::Hold { hours: HOURS, then: Removal::Deactivate(INACTIVE) };
@@ -99,6 +109,22 @@ fn inactive(removed: &Removed) -> State {
         (None, None) => INACTIVE,
         (None, status) => State { state: INACTIVE.state, status },
         (Some(state), status) => State { state, status },
+    }
+}
+
+fn inserts(file: &MapFile, problems: &mut Problems) {
+    let removed = file.removed.as_ref();
+    let removes = removed.is_some_and(|r| r.action != Some(RemovedAction::Ignore));
+    let leaves = file.filter.as_ref().and_then(|filter| filter.leaves);
+    for (path, removes) in [
+        ("removed", removes),
+        ("filter/leaves", leaves.is_some_and(|leaves| leaves != Leaves::Keep)),
+    ] {
+        if removes {
+            let message = "a map with mode = \"insert\" creates rows and touches none that is there; \
+                           take this out, or use another mode";
+            problems.error(path, "mode-removes", message);
+        }
     }
 }
 
@@ -146,6 +172,23 @@ mod tests {
         ] {
             assert_eq!(policy(&format!("[removed]\n{text}")), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_map_that_only_creates_rows_removes_none_and_may_not_say_otherwise() {
+        let problems = |text: &str| {
+            let text = format!("to = {{ system = 's', table = 't', mode = 'insert' }}\n{text}");
+            let file: MapFile = toml::from_str(&text).unwrap();
+            let mut problems = Problems::new(std::sync::Arc::default());
+            let policy = removed(&file, &Defaults::default(), &mut problems);
+            assert_eq!(policy, Policy::Ignore, "{text}");
+            problems.into_vec().len()
+        };
+        assert_eq!(problems(""), 0);
+        assert_eq!(problems("[removed]\naction = 'ignore'"), 0);
+        assert_eq!(problems("[removed]\naction = 'delete'"), 1);
+        assert_eq!(problems("[filter]\nleaves = 'keep'"), 0);
+        assert_eq!(problems("[removed]\n[filter]\nleaves = 'hold'"), 2);
     }
 
     #[test]

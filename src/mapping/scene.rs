@@ -38,7 +38,7 @@ impl<'c> Scene<'c> {
 
     /// A property: by its exact name, else without punctuation, else also without case, else as a path
     /// into a nested object (CluedIn connectors strip or replace the dots of names; see
-    /// streams-and-lake §1.3).
+    /// CluedIn, Event Hub message).
     pub fn property(&self, name: &str) -> Datum<'c> {
         let change = self.change;
         let properties = &change.properties;
@@ -95,6 +95,11 @@ fn member<'c>(object: &'c RawValue, name: &str) -> Option<&'c RawValue> {
     let members: std::collections::HashMap<Cow<'c, str>, &'c RawValue> =
         serde_json::from_str(object.get()).ok()?;
     members.get(name).copied()
+}
+
+/// Whether two names are the same but for punctuation and case.
+pub(super) fn same_name(one: &str, other: &str) -> bool {
+    alike(lower(one), lower(other))
 }
 
 /// Whether two spellings are the same; nothing is like nothing.

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::read::{Member, Open};
-use super::{Pipeline, Time};
+use super::{Pipeline, Time, drift};
 use crate::coalesce::Stack;
 use crate::fault::{Act, Fault, Kind};
 use crate::ledger::{Assertion, Claimed, Conclusion, Landing, Request, Settlement, Ticket};
 use crate::outcome::{Outcome, Report};
 use crate::poison::Refusal;
-use crate::row::{Action, Row};
+use crate::row::{Action, Gone, Row};
 use crate::system::{Answer, Before, Target, Write};
 
 /// What became of the rows of one map.
@@ -49,9 +49,13 @@ enum Left {
     Not(Fault),
 }
 
-/// How often a key is asked for before it is left open. Pauses double from 25 ms: about two seconds
-/// in all, in which another instance's write of the same row is normally over.
-const TRIES: u32 = 7;
+/// How often a key is asked for before it is left open. Pauses double from 25 ms: about ten seconds in
+/// all, in which another instance's write of the same row is normally over.
+const TRIES: u32 = 9;
+
+/// How often a key waits for somebody who writes the same version, before it is written here too: that
+/// one may have died. About a second.
+const PATIENCE: u32 = 6;
 
 /// How often a row waits for one it refers to, over its deferrals: about half an hour in all.
 const PARKED: u32 = 10;
@@ -113,7 +117,7 @@ impl Pipeline {
     ) -> Vec<Left> {
         let requests = waiting.iter().map(|key| Request {
             row: Arc::clone(&key.stack.newest.row),
-            patient: key.tries + 1 < TRIES,
+            patient: key.tries < PATIENCE,
         });
         let claimed = self.ledger.claim(requests.collect(), time.lease(target)).await;
         let mut left = Vec::with_capacity(waiting.len());
@@ -149,12 +153,14 @@ impl Pipeline {
             return Vec::new();
         }
         let writes: Vec<Write> = sending.iter().map(|one| write_of(&one.ticket)).collect();
-        let answers = target.write(&writes, time.deadline).await;
+        let answers = self.send(target, writes, time.deadline).await;
         let (mut left, mut refusals) = (Vec::new(), Vec::new());
         let (mut settlements, mut sent) = (Vec::new(), Vec::new());
         for (Sending { index, ticket, member }, answer) in sending.into_iter().zip(answers) {
             let (landing, reason) = match answer {
                 Answer::Written { target_id } => (Landing::Landed { target_id }, None),
+                Answer::Kept { target_id } => (Landing::Kept { target_id }, None),
+                Answer::Absent => (Landing::Absent, None),
                 Answer::Not(fault) => (Landing::Never, Some(fault)),
                 // Nothing is known: the claim ends with its lease, and the change comes again.
                 Answer::Unknown(fault) => {
@@ -162,7 +168,7 @@ impl Pipeline {
                     continue;
                 }
             };
-            let refused = reason.as_ref().filter(|fault| gives_up(fault, member));
+            let refused = reason.as_ref().filter(|fault| gives_up(fault, member, ticket.row()));
             if let (Some(fault), Some(member)) = (refused, member) {
                 refusals.push(refusal(ticket.row(), member, fault));
             }
@@ -174,7 +180,7 @@ impl Pipeline {
             settlements.push(Settlement { ticket, landing });
         }
         // Quarantine before settle: should it fail, the refused claims stay and end with their leases.
-        if let Err(fault) = self.poison.keep(&refusals).await {
+        if let Err(fault) = self.set_aside(&refusals).await {
             left.extend(sent.into_iter().map(|(index, _)| (index, Left::Not(fault.clone()))));
             return left;
         }
@@ -206,16 +212,21 @@ impl Pipeline {
         time: Time,
     ) -> Conclusion {
         let write = Write { row: Arc::clone(assertion.row()), before: Some(Before::default()) };
-        let answer = target.write(&[write], time.deadline).await.pop();
-        match answer {
-            Some(Answer::Written { target_id }) => self.ledger.asserted(assertion, target_id).await,
+        let landing = match self.send(target, vec![write], time.deadline).await.pop() {
+            Some(Answer::Written { target_id }) => Landing::Landed { target_id },
+            Some(Answer::Kept { target_id }) => Landing::Kept { target_id },
+            Some(Answer::Absent) => Landing::Absent,
             // A refusal concludes nothing: the claim stays loose, and its overtaker or the sweep decides.
-            Some(Answer::Not(fault) | Answer::Unknown(fault)) => Conclusion::Open(Fault::new(
-                Kind::Busy,
-                format!("it was overtaken and could not be asserted again ({})", fault.kind),
-            )),
-            None => Conclusion::Open(Fault::new(Kind::Timeout, "the target gave no answer")),
-        }
+            Some(Answer::Not(fault) | Answer::Unknown(fault)) => {
+                let message = "it was overtaken and could not be asserted again";
+                let message = format!("{message} ({})", fault.kind);
+                return Conclusion::Open(Fault::new(Kind::Busy, message));
+            }
+            None => {
+                return Conclusion::Open(Fault::new(Kind::Timeout, "the target gave no answer"));
+            }
+        };
+        self.ledger.asserted(assertion, landing).await
     }
 }
 
@@ -271,11 +282,12 @@ pub(super) fn write_of(ticket: &Ticket) -> Write {
 }
 
 /// Whether a fault ends an event here: at once, or because it waited long enough for its parent.
-fn gives_up(fault: &Fault, member: Option<&Member>) -> bool {
+fn gives_up(fault: &Fault, member: Option<&Member>, row: &Row) -> bool {
     match fault.act() {
         Act::Poison => true,
         Act::Park => member.is_some_and(|member| member.event.deferred >= PARKED),
-        Act::Retry | Act::Halt => false,
+        Act::Halt => row.to.gone == Gone::Poison && drift::gone(fault, row).is_some(),
+        Act::Retry => false,
     }
 }
 

@@ -6,7 +6,9 @@
 //! brought again by the host or, when the host would not, in the work queue before it is answered.
 
 mod conclude;
+mod drift;
 mod flow;
+mod mirror;
 mod read;
 mod sweep;
 
@@ -18,6 +20,8 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+pub use self::drift::Drift;
+pub use self::mirror::{Config as MirrorConfig, Mirror};
 pub use self::sweep::Swept;
 use crate::chance::Chance;
 use crate::clock::{self, SharedClock};
@@ -44,8 +48,12 @@ pub struct Pipeline {
     pub ledger: Ledger,
     /// Where refused events go.
     pub poison: Poison,
+    /// Where error records are shown besides.
+    pub mirror: Option<Mirror>,
     /// Where events go that must wait.
     pub deferral: Deferral,
+    /// What is known of columns that are gone.
+    pub drift: Drift,
     /// The time.
     pub clock: SharedClock,
     /// Randomness for pauses.

@@ -82,19 +82,21 @@ impl Pipeline {
     /// Finishes abandoned writes. One that the target refuses is taken back and no more: its event was
     /// never acknowledged, so it comes again, or stands in quarantine already.
     async fn resume(&self, target: &dyn Target, tickets: Vec<Ticket>, time: Time) -> usize {
-        let writes: Vec<_> = tickets.iter().map(write_of).collect();
-        let answers = target.write(&writes, time.deadline).await;
+        let writes = tickets.iter().map(write_of).collect();
+        let answers = self.send(target, writes, time.deadline).await;
         let (mut settlements, mut left) = (Vec::new(), 0);
         for (ticket, answer) in tickets.into_iter().zip(answers) {
-            match answer {
-                Answer::Written { target_id } => {
-                    settlements.push(Settlement { ticket, landing: Landing::Landed { target_id } });
+            let landing = match answer {
+                Answer::Written { target_id } => Landing::Landed { target_id },
+                Answer::Kept { target_id } => Landing::Kept { target_id },
+                Answer::Absent => Landing::Absent,
+                Answer::Not(fault) if fault.act() == Act::Poison => Landing::Never,
+                Answer::Not(_) | Answer::Unknown(_) => {
+                    left += 1;
+                    continue;
                 }
-                Answer::Not(fault) if fault.act() == Act::Poison => {
-                    settlements.push(Settlement { ticket, landing: Landing::Never });
-                }
-                Answer::Not(_) | Answer::Unknown(_) => left += 1,
-            }
+            };
+            settlements.push(Settlement { ticket, landing });
         }
         for conclusion in self.ledger.settle(settlements).await {
             let concluded = self.asserted(target, conclusion, time).await;

@@ -81,6 +81,13 @@ pub enum Answer {
         /// The target's own id, when the answer told it.
         target_id: Option<Uuid>,
     },
+    /// A row with this key was there already and stays as it is, because the map only creates rows.
+    Kept {
+        /// The target's own id, when it is known.
+        target_id: Option<Uuid>,
+    },
+    /// There is no row with this key, and none is made, because the map only updates rows.
+    Absent,
     /// The target does not hold it, and it will not land later.
     Not(Fault),
     /// Sent, but whether it landed, or still will, is not known.

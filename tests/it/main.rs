@@ -4,6 +4,10 @@
 
 mod clients;
 mod contract;
+mod drift;
 mod language;
 mod local_run;
+mod mirror;
+mod modes;
+mod operator;
 mod support;

@@ -11,7 +11,7 @@ use concord::chance::Chance;
 use concord::clock::{RuntimeClock, SharedClock};
 use concord::deferral::Deferral;
 use concord::ledger::{self, Ledger};
-use concord::pipeline::Pipeline;
+use concord::pipeline::{Drift, Pipeline};
 use concord::poison::Poison;
 use concord::system::Target;
 use jiff::Timestamp;
@@ -203,11 +203,13 @@ impl World {
                 Arc::clone(&self.blobs) as _,
                 clock(),
             ),
+            mirror: None,
             deferral: Deferral::new(
                 Arc::clone(&self.work) as _,
                 Arc::clone(&self.blobs) as _,
                 clock(),
             ),
+            drift: Drift::default(),
             clock: clock(),
             chance: self.dice.chance.clone(),
         })

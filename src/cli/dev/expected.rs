@@ -156,17 +156,18 @@ impl Consumer {
     }
 
     /// What a removal makes of a row that was there: its state afterwards, or none when it is gone.
-    fn after_removal(self, row: &Columns) -> Vec<Columns> {
-        let with = |state: Value| {
-            let mut row = row.clone();
-            row.extend(columns(state));
-            row
-        };
+    fn after_removal(self, mut row: Columns) -> Option<Columns> {
         match self {
-            // Held for a day since it was sent: over as soon as the sweep comes by.
-            Self::Sales => vec![row.clone(), with(json!({ "statecode": 1 }))],
-            Self::Finance => vec![with(json!({ "statecode": 1, "statuscode": 2 }))],
-            Self::Logistics => Vec::new(),
+            // Sales holds it for a day first; that day is over when the sweep comes.
+            Self::Sales => {
+                row.extend(columns(json!({ "statecode": 1 })));
+                Some(row)
+            }
+            Self::Finance => {
+                row.extend(columns(json!({ "statecode": 1, "statuscode": 2 })));
+                Some(row)
+            }
+            Self::Logistics => None,
         }
     }
 }
@@ -199,8 +200,8 @@ pub(super) fn model(
                     Made::Refused(code) => *model.refused.entry(code).or_default() += 1,
                 },
                 What::Removed(_) => {
-                    let left = past.iter();
-                    let left = left.flat_map(|row| consumer.after_removal(row)).collect();
+                    let left = past.iter().cloned();
+                    let left = left.filter_map(|row| consumer.after_removal(row)).collect();
                     expected = Expected::Leftover(left);
                 }
                 What::Truncated(_) | What::Nameless(_) => {}

@@ -56,7 +56,7 @@ pub(super) async fn run(args: &Args, desk: &Desk, settings: &Settings) -> Outcom
         None => edited(&before, settings).await?,
     };
     checked(&before, &body)?;
-    let id = kept.record.id.clone();
+    let id = kept.record.id.to_string();
     desk.poison().edit(kept, &body).await?;
     output::line(format!("{id}  edited"));
     output::note(format!("see what it comes to with `concord poison retry --preview {id}`"));

@@ -55,10 +55,8 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     if records.is_empty() {
-        output::note(match args.filters.any() || args.status != State::Open {
-            true => "no record fits",
-            false => "nothing is poisoned",
-        });
+        let narrowed = args.filters.any() || args.status != State::Open;
+        output::note(if narrowed { "no record fits" } else { "nothing waits in the poison store" });
         return Ok(ExitCode::SUCCESS);
     }
     let all = desk.all().await?;
@@ -84,8 +82,8 @@ fn distinct(mut ids: Vec<&Id>) -> Vec<&Id> {
 /// The table; `all` are the ids that a short one must be told from.
 fn lines(records: &[&Record], all: &[&Id]) -> Vec<String> {
     let short = names::short(&ids(records).collect::<Vec<_>>(), all);
-    let mut columns = Columns::indented(0);
-    columns.row(["ID", "FIRST SEEN", "MAP", "KEY", "CODE", "TRIES"]);
+    let mut columns = Columns::indented(0).firm(2);
+    columns.row(["ID (MAP.EVENT)", "FIRST SEEN", "KEY", "CODE", "TRIES"]);
     for (record, id) in records.iter().zip(short) {
         let state = match record.status {
             Status::Open => "",
@@ -95,7 +93,6 @@ fn lines(records: &[&Record], all: &[&Id]) -> Vec<String> {
         columns.row([
             id,
             moment(record.first),
-            record.map.clone().unwrap_or_else(|| record.id.partition.clone()),
             record.key.clone().unwrap_or_else(|| "-".to_owned()),
             record.code.to_string(),
             format!("{}{state}", record.attempts),
@@ -110,5 +107,49 @@ pub(super) fn reason(record: &Record) -> String {
     match &record.field {
         Some(field) => format!("{field}: {}", record.reason),
         None => record.reason.clone(),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::cli::poison) fn record(partition: &str, hash: &str, key: &str) -> Record {
+        serde_json::from_value(serde_json::json!({
+            "id": format!("{partition}.{hash:0<32}"),
+            "status": "open",
+            "code": "value-unknown",
+            "reason": "values of segment: it is not in the table; known are Key, Standard",
+            "field": "accountcategorycode",
+            "detail": "the value is \"Odd\"",
+            "system": "mdm",
+            "map": partition,
+            "key": key,
+            "correlation": "0af76519-16cd-43dd-8448-eb211c80319c",
+            "origin": { "stream": "ns1/hub1", "partition": "3", "sequence": 41,
+                        "enqueued": "2026-03-14T09:15:02Z" },
+            "attempts": 2,
+            "first": "2026-03-14T09:15:03.5Z",
+            "last": "2026-03-14T10:00:00Z",
+            "quarantine": "quarantine/mdm/2026/03/14/3f0c.ndjson",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn records_line_up_and_each_has_its_reason_beneath() {
+        let mut records = [
+            record("sales-account", "3f0c12ab9", "104711"),
+            record("logistics-deliverypoint", "3f0c12ab9", "US01,C-1"),
+            record("@mdm", "99", "-"),
+        ];
+        records[1].status = Status::Dismissed;
+        records[2].field = None;
+        records[2].key = None;
+        let records: Vec<&Record> = records.iter().collect();
+        let all: Vec<&Id> = ids(&records).collect();
+        let lines = lines(&records, &all);
+        assert!(lines.iter().all(|line| line.chars().count() <= 100), "{lines:#?}");
+        insta::assert_snapshot!(lines.join("\n"));
     }
 }

@@ -14,6 +14,7 @@ use super::desk::Desk;
 use super::filters::Filters;
 use super::list::reason;
 use super::preview;
+use crate::cli::wording::plural;
 use crate::cli::{Outcome, output};
 use crate::delivery::{Attempt, Delivery, Event};
 use crate::fault::{Fault, Kind};
@@ -61,7 +62,7 @@ pub(super) struct Retried {
 }
 
 /// How long one event may take.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 /// How many events are under way at once.
 const PARALLEL: usize = 4;
 
@@ -84,6 +85,9 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
     }
     if args.json {
         output::json(&all);
+    } else if !all.is_empty() {
+        let landed = all.iter().filter(|retried| retried.landed).count();
+        output::note(format!("{landed} of {} landed", plural(all.len(), "record")));
     }
     Ok(code(all.iter().all(|retried| retried.landed)))
 }
@@ -223,9 +227,9 @@ async fn refused(desk: &Desk, record: &Record, map: &str, kind: Kind) -> String 
 /// Marks a record as done; somebody else may have touched it meanwhile.
 async fn resolve(desk: &Desk, kept: Kept) -> Result<(), Fault> {
     let id = kept.record.id.clone();
-    match desk.poison().mark(kept, Status::Resolved, None).await {
+    match desk.app.pipeline.mark(kept, Status::Resolved, None).await {
         Err(fault) if fault.kind == Kind::Conflict => match desk.poison().get(&id).await? {
-            Some(kept) => desk.poison().mark(kept, Status::Resolved, None).await,
+            Some(kept) => desk.app.pipeline.mark(kept, Status::Resolved, None).await,
             None => Ok(()),
         },
         marked => marked,

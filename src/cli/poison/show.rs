@@ -7,7 +7,7 @@ use serde_json::json;
 use super::desk::Desk;
 use super::link::{self, Link};
 use super::list::reason;
-use crate::cli::columns::Columns;
+use crate::cli::columns::labelled;
 use crate::cli::wording::{moment, plural};
 use crate::cli::{Outcome, output};
 use crate::delivery::Origin;
@@ -46,12 +46,12 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
 }
 
 fn lines(record: &Record, link: &Link) -> Vec<String> {
-    let mut columns = Columns::indented(2);
-    let mut row = |label: &str, text: &str| columns.row([label, text]);
+    let mut labels = Vec::new();
+    let mut row = |label, text: &str| labels.push((label, text.to_owned()));
     row("status", status(record));
     row("code", record.code.code());
     row("reason", &reason(record));
-    record.detail.iter().for_each(|detail| row("in its words", detail));
+    record.detail.iter().for_each(|detail| row("detail", detail));
     row("map", record.map.as_deref().unwrap_or("none could read the event"));
     row("key", record.key.as_deref().unwrap_or("not known"));
     let row_there = match &link.url {
@@ -62,13 +62,15 @@ fn lines(record: &Record, link: &Link) -> Vec<String> {
     row("source", &record.system);
     row("stood at", &stood(&record.origin));
     row("correlation", &record.correlation.to_string());
-    let seen = format!("{} to {}", moment(record.first), moment(record.last));
-    row("tried", &format!("{}, {seen}", plural(record.attempts as usize, "time")));
+    let (first, last) = (moment(record.first), moment(record.last));
+    let last = if first == last { String::new() } else { format!(", last changed {last}") };
+    let seen = format!("{}, first {first}{last}", plural(record.attempts as usize, "time"));
+    row("refused", &seen);
     row("original", &record.quarantine);
     record.edited.iter().for_each(|edited| row("edited", edited));
     record.note.iter().for_each(|note| row("note", note));
     let mut lines = vec![record.id.to_string()];
-    lines.extend(columns.lines());
+    lines.extend(labelled(&labels));
     lines
 }
 
@@ -92,4 +94,24 @@ fn stood(origin: &Origin) -> String {
     ];
     let known: Vec<String> = parts.into_iter().flatten().collect();
     if known.is_empty() { "not known".to_owned() } else { known.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::poison::list::tests::record;
+
+    #[test]
+    fn everything_of_a_record_is_shown_and_the_address_of_its_row_stays_whole() {
+        let mut record = record("sales-account", "3f0c12ab9", "104711");
+        record.note = Some("asked the source".into());
+        let id = uuid::Uuid::nil();
+        let url = format!(
+            "https://acme.crm4.dynamics.com/main.aspx?pagetype=entityrecord&etn=account&id={id}"
+        );
+        let link = Link { url: Some(url.clone()), note: "it is there".into() };
+        let text = lines(&record, &link).join("\n");
+        assert!(text.contains(&url), "{text}");
+        insta::assert_snapshot!(text);
+    }
 }

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::map::Map;
 use super::problem::{Problem, Problems};
 use super::{Maps, removal};
-use crate::row::Keep;
+use crate::row::{Gone, Keep};
 use crate::system::TableSchema;
 
 /// The known tables, by system and logical name.
@@ -121,6 +121,15 @@ impl<'l> Lint<'l> {
             let message = "with keep = \"hash\" the ledger cannot assert a row again after a race (it \
                            heals with the next change), and reconcile and explain cannot show it";
             self.problems.warning("ledger/keep", "keep-hash", message);
+        }
+        if self.map.destination.gone == Gone::Drop {
+            let message = "with target = \"drop\" a column that the target loses is no longer written, \
+                           which the log says once for each process; watch for `column_gone`";
+            self.problems.warning("drift/target", "drift-drop", message);
+        }
+        if self.map.reads.as_ref().is_some_and(|reads| reads.any) {
+            let message = "an `expr` of this map may read any property, so none is told as unread";
+            self.problems.warning("drift/source", "drift-expr", message);
         }
         let deletes = |policy: removal::Policy| {
             matches!(policy, removal::Policy::Now(crate::row::Removal::Delete))

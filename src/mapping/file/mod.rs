@@ -21,7 +21,7 @@ pub use steps::{
 };
 pub use word::{Constant, Day, Empty, Names, OnError, Policy, ScalarTable};
 
-use crate::row::{Keep, State};
+use crate::row::{Gone, Keep, Mode, State};
 
 /// One map: which entity of which source becomes which table of which target.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -51,6 +51,8 @@ pub struct MapFile {
     pub state: Option<StateRule>,
     /// The row's owner.
     pub owner: Option<Owner>,
+    /// What is done when the source or the target is no longer as the map knows it.
+    pub drift: Drift,
     /// What the ledger keeps.
     pub ledger: Option<Ledger>,
     /// Decisions that people made about this map.
@@ -84,6 +86,9 @@ pub struct To {
     pub system: String,
     /// The table's logical name.
     pub table: String,
+    /// What may be done to its rows. Default `upsert`; to mirror the source is `upsert` together with
+    /// `[removed]`. A map that inserts removes nothing.
+    pub mode: Mode,
 }
 
 /// Which changes the map is about.
@@ -176,6 +181,27 @@ pub struct Owner {
     pub user: Option<Rule>,
     /// A team. A bare text is a GUID or `${NAME}`.
     pub team: Option<Rule>,
+}
+
+/// What is done when the source or the target is no longer as the map knows it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Drift {
+    /// When the target says that a column which the map writes is gone. Default `halt`.
+    pub target: Gone,
+    /// When the source sends a property that no rule of the map reads. Default `ignore`.
+    pub source: Unread,
+}
+
+/// What is done about a property that no rule of a map reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unread {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// Its name is told in the log, once for each process.
+    Warn,
 }
 
 /// What the ledger keeps.

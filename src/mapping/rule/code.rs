@@ -1,5 +1,5 @@
 //! CluedIn codes: `/Customer#SAP:0000104711` has a type, an origin and a value. The first `#` ends the
-//! type, the first `:` after it the origin; the value may hold both (streams-and-lake §1.1).
+//! type, the first `:` after it the origin; the value may hold both (CluedIn, identifiers).
 
 use crate::fault::Fault;
 use crate::fault::Kind;

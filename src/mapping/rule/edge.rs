@@ -1,6 +1,6 @@
 //! Edges: the code at the other end of a reference, seen from the thing itself.
 //!
-//! Which end is the thing's own is found out by comparing both with its codes (streams-and-lake §5.1).
+//! Which end is the thing's own is found out by comparing both with its codes (CluedIn, edges).
 //! An edge with neither or both ends its own says nothing about another thing and is passed over.
 
 use super::code::Codes;

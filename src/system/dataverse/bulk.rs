@@ -1,4 +1,5 @@
-//! Upserts in UpsertMultiple, and row by row where that is refused or not offered.
+//! Upserts in UpsertMultiple, and row by row where that is refused, not offered, or knows no condition:
+//! rows of maps that only create or only update.
 //!
 //! A message is one transaction: any bad row undoes it. What the service refuses is therefore sent
 //! once more in a `$batch`, which names the bad rows and applies the others; a row whose parent is
@@ -17,12 +18,14 @@ use super::classify::{Cause, Failure, Fate};
 use super::client::Call;
 use super::keys::Address;
 use super::plan::{Item, Site};
+use crate::row::Mode;
+use crate::system::Answer;
 
 /// How often the rows of a chunk may be mended and sent again.
 const ROUNDS: usize = 6;
 
 /// What became of an upsert.
-pub(super) type Upserted<'w> = (Item<'w>, Result<Option<Uuid>, Failure>);
+pub(super) type Upserted<'w> = (Item<'w>, Result<Answer, Failure>);
 
 impl Dataverse {
     /// Upserts all rows, in chunks, some at once.
@@ -43,7 +46,8 @@ impl Dataverse {
 
     async fn chunk<'w>(&self, mut items: Vec<Item<'w>>, site: &Site) -> Vec<Upserted<'w>> {
         let table = &site.table;
-        if !table.bulk || !self.chunks.bulk(&table.name) {
+        let conditional = items.iter().any(|item| item.row.to.mode != Mode::Upsert);
+        if conditional || !table.bulk || !self.chunks.bulk(&table.name) {
             return self.each_alone(items, site).await;
         }
         let failure = match self.upsert_multiple(&items, site).await {
@@ -127,7 +131,11 @@ impl Dataverse {
         for (place, item) in items.iter().enumerate() {
             let path = format!("{}{tag}", item.address.path(&site.table));
             match body::row(item, &site.table) {
-                Ok(body) => operations.push(Operation::upsert(path, body)),
+                Ok(body) => operations.push(match item.row.to.mode {
+                    Mode::Upsert => Operation::upsert(path, body),
+                    Mode::Insert => Operation::insert(path, body),
+                    Mode::Update => Operation::update(path, body),
+                }),
                 Err(failure) => _ = unwritable.insert(place, failure),
             }
         }
@@ -156,9 +164,9 @@ fn written(item: Item<'_>) -> Upserted<'_> {
 }
 
 fn known(item: Item<'_>, told: Option<Uuid>) -> Upserted<'_> {
-    let id = match item.address {
+    let target_id = match item.address {
         Address::Id(id) => Some(id),
         Address::Key(_) => told,
     };
-    (item, Ok(id))
+    (item, Ok(Answer::Written { target_id }))
 }

@@ -1,8 +1,8 @@
 //! What can be done for a row that was refused for something outside of it.
 //!
-//! A clash of keys: the row is looked up once and written by its id. A row it binds to is not
-//! there: the lookup is named, and its `missing` decides between waiting, clearing the column and
-//! refusing.
+//! A clash of keys: the row is looked up once and written by its id, or left alone by a map that only
+//! creates. A row it binds to is not there: the lookup is named, and its `missing` decides between
+//! waiting, clearing the column and refusing. For a map that only updates it may be the row itself.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use super::keys::{Address, filter};
 use super::lookups::{Found, absent, link};
 use super::plan::{Item, Site, as_lookup, parts};
 use crate::fault::{Fault, Kind};
-use crate::row::Lookup;
+use crate::row::{Lookup, Mode};
+use crate::system::Answer;
 
 impl Dataverse {
     /// Returns the rows worth sending again; the others are settled with their failure.
@@ -25,7 +26,23 @@ impl Dataverse {
     ) -> Vec<Item<'w>> {
         let (clashed, orphans): (Vec<_>, Vec<_>) =
             failed.into_iter().partition(|(_, failure)| failure.cause == Cause::Taken);
-        let mut again = self.look_up(clashed, site, settled).await;
+        let (doubtful, mut orphans): (Vec<_>, Vec<_>) =
+            orphans.into_iter().partition(|(item, _)| item.row.to.mode == Mode::Update);
+        let (absent, doubtful): (Vec<_>, Vec<_>) =
+            doubtful.into_iter().partition(|(item, _)| refers_to_nothing(item));
+        settled.extend(absent.into_iter().map(|(item, _)| (item, Ok(Answer::Absent))));
+        let mut again = self.clashed(clashed, site, settled).await;
+        for (mut item, failure, found) in self.look_up(doubtful, site).await {
+            match found {
+                Err(unasked) => settled.push((item, Err(unasked))),
+                Ok(Found::None) => settled.push((item, Ok(Answer::Absent))),
+                Ok(Found::One(id)) if matches!(item.address, Address::Id(at) if at != id) => {
+                    item.address = Address::Id(id);
+                    again.push(item);
+                }
+                Ok(Found::One(_) | Found::Several) => orphans.push((item, failure)),
+            }
+        }
         for (mut item, failure) in orphans {
             match self.relink(&mut item, failure, site).await {
                 Ok(()) => again.push(item),
@@ -36,30 +53,18 @@ impl Dataverse {
     }
 
     /// Two writers may have created the row at once: whoever lost finds it and writes it by id.
-    async fn look_up<'w>(
+    async fn clashed<'w>(
         &self,
         clashed: Vec<(Item<'w>, Failure)>,
         site: &Site,
         settled: &mut Vec<Upserted<'w>>,
     ) -> Vec<Item<'w>> {
-        let mut asked = Vec::new();
-        let mut questions = Vec::new();
-        for (item, failure) in clashed {
-            let lookups: Vec<&Lookup> = item.row.key.0.iter().filter_map(as_lookup).collect();
-            let resolved = self.resolve(&lookups, &site.errand).await;
-            let parts = parts(&item.row.key, &resolved).ok();
-            match parts.and_then(|parts| filter(&site.table, &parts)) {
-                None => settled.push((item, Err(failure))),
-                Some(filter) => {
-                    questions.push((site.table.clone(), filter));
-                    asked.push((item, failure));
-                }
-            }
-        }
         let mut again = Vec::new();
-        let answers = self.find(&questions, &site.errand).await;
-        for ((mut item, failure), answer) in asked.into_iter().zip(answers) {
-            match answer {
+        for (mut item, failure, found) in self.look_up(clashed, site).await {
+            match found {
+                Ok(Found::One(id)) if item.row.to.mode == Mode::Insert => {
+                    settled.push((item, Ok(Answer::Kept { target_id: Some(id) })));
+                }
                 Ok(Found::One(id)) => {
                     item.address = Address::Id(id);
                     item.looked_up = true;
@@ -70,6 +75,32 @@ impl Dataverse {
             }
         }
         again
+    }
+
+    /// Looks refused rows up by their keys, all together. A key that no filter can carry stands with
+    /// what the row was refused for.
+    async fn look_up<'w>(
+        &self,
+        refused: Vec<(Item<'w>, Failure)>,
+        site: &Site,
+    ) -> Vec<(Item<'w>, Failure, Result<Found, Failure>)> {
+        let (mut asked, mut questions, mut looked) = (Vec::new(), Vec::new(), Vec::new());
+        for (item, failure) in refused {
+            let lookups: Vec<&Lookup> = item.row.key.0.iter().filter_map(as_lookup).collect();
+            let resolved = self.resolve(&lookups, &site.errand).await;
+            let parts = parts(&item.row.key, &resolved).ok();
+            match parts.and_then(|parts| filter(&site.table, &parts)) {
+                None => looked.push((item, failure.clone(), Err(failure))),
+                Some(filter) => {
+                    questions.push((site.table.clone(), filter));
+                    asked.push((item, failure));
+                }
+            }
+        }
+        let answers = self.find(&questions, &site.errand).await;
+        let found = asked.into_iter().zip(answers);
+        looked.extend(found.map(|((item, failure), answer)| (item, failure, answer)));
+        looked
     }
 
     /// Finds out which lookup has no row. One candidate needs no call; several are asked for.
@@ -99,6 +130,13 @@ impl Dataverse {
         }
         if changed { Ok(()) } else { Err(unexplained(item, failure)) }
     }
+}
+
+/// Whether a row that is not there can be no other than the one addressed, by the key it has now.
+fn refers_to_nothing(item: &Item<'_>) -> bool {
+    let bound = item.links.values().any(|link| link.to.is_some());
+    let owned = item.columns().is_some_and(|columns| columns.owner.is_some());
+    matches!(item.address, Address::Key(_)) && !bound && !owned
 }
 
 /// The lookups that may be the cause: those whose table the service's text names, else all.

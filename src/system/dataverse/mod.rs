@@ -29,7 +29,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use self::classify::{Failure, Fate};
 use self::client::{Call, Client, Errand};
@@ -128,8 +127,8 @@ impl Dataverse {
         let (upserted, removed) =
             futures::join!(Box::pin(upserted), Box::pin(self.remove(removals, &site)));
         let upserted = upserted.into_iter().map(|(item, result)| answer(&item, result));
-        let removed =
-            removed.into_iter().map(|(item, result)| answer(&item, result.map(|()| None)));
+        let written = |()| Answer::Written { target_id: None };
+        let removed = removed.into_iter().map(|(item, result)| answer(&item, result.map(written)));
         settled.into_iter().map(unsent).chain(upserted).chain(removed).collect()
     }
 }
@@ -205,14 +204,15 @@ fn unplanned(failure: Failure) -> Answer {
     Answer::Not(failure.fault)
 }
 
-fn unsent((index, failure): Settled) -> (usize, Answer) {
-    (index, failure.map_or(Answer::Written { target_id: None }, unplanned))
+fn unsent((index, result): Settled) -> (usize, Answer) {
+    (index, result.unwrap_or_else(unplanned))
 }
 
-fn answer(item: &Item<'_>, result: Result<Option<Uuid>, Failure>) -> (usize, Answer) {
+fn answer(item: &Item<'_>, result: Result<Answer, Failure>) -> (usize, Answer) {
     let answer = match result {
-        Ok(target_id) => Answer::Written { target_id },
-        Err(failure) => {
+        Ok(answer) => answer,
+        Err(mut failure) => {
+            name_column(item, &mut failure.fault);
             let doubted = item.doubted && !failure.cause.is_judgement();
             match failure.fate {
                 Fate::Not if !doubted => Answer::Not(failure.fault),
@@ -221,4 +221,13 @@ fn answer(item: &Item<'_>, result: Result<Option<Uuid>, Failure>) -> (usize, Ans
         }
     };
     (item.index, answer)
+}
+
+/// The service names a lookup by its navigation property; people and maps know the column.
+fn name_column(item: &Item<'_>, fault: &mut Fault) {
+    let Some(field) = &mut fault.field else { return };
+    let column = item.links.iter().find(|(_, link)| link.navigation == *field);
+    if let Some((column, _)) = column {
+        *field = column.to_string();
+    }
 }

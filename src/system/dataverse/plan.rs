@@ -13,8 +13,8 @@ use super::keys::{Address, Parts, address, filter, made_id};
 use super::lookups::{Found, Link, Links, Resolved, direct, link};
 use super::names::{Table, Tables};
 use crate::fault::{Fault, Kind};
-use crate::row::{Action, Columns, Key, Lookup, Row, Value};
-use crate::system::{Before, Write};
+use crate::row::{Action, Columns, Key, Lookup, Mode, Row, Value};
+use crate::system::{Answer, Before, Write};
 
 /// Where a write goes: its table, the tables it refers to, and until when.
 #[derive(Debug)]
@@ -56,8 +56,8 @@ impl<'w> Item<'w> {
     }
 }
 
-/// A row and why it cannot be sent; none when there is nothing to do.
-pub(super) type Settled = (usize, Option<Failure>);
+/// A row that is not sent: there is nothing to do, or it cannot be sent.
+pub(super) type Settled = (usize, Result<Answer, Failure>);
 
 /// Every lookup of a row, with its column: those of the key, then those of the columns.
 fn lookups(row: &Row) -> impl Iterator<Item = (&Arc<str>, &Lookup)> {
@@ -105,7 +105,7 @@ impl Dataverse {
             match prepare((*index, write), &site, &resolved) {
                 Ok((item, None)) => items.push(item),
                 Ok((item, Some(question))) => asked.push((item, question)),
-                Err(failure) => settled.push((*index, Some(failure))),
+                Err(failure) => settled.push((*index, Err(failure))),
             }
         }
         self.place(asked, &site, &mut items, &mut settled).await;
@@ -147,9 +147,19 @@ impl Dataverse {
         let answers = self.find(&questions, &site.errand).await;
         for ((mut item, _), answer) in asked.into_iter().zip(answers) {
             match answer {
-                Err(failure) => settled.push((item.index, Some(failure))),
-                Ok(Found::Several) => settled.push((item.index, Some(ambiguous()))),
-                Ok(Found::None) if item.columns().is_none() => settled.push((item.index, None)),
+                Err(failure) => settled.push((item.index, Err(failure))),
+                Ok(Found::Several) => settled.push((item.index, Err(ambiguous()))),
+                Ok(Found::None) if item.columns().is_none() => {
+                    settled.push((item.index, Ok(Answer::Written { target_id: None })));
+                }
+                Ok(Found::None) if item.row.to.mode == Mode::Update => {
+                    settled.push((item.index, Ok(Answer::Absent)));
+                }
+                Ok(Found::One(id))
+                    if item.row.to.mode == Mode::Insert && item.columns().is_some() =>
+                {
+                    settled.push((item.index, Ok(Answer::Kept { target_id: Some(id) })));
+                }
                 Ok(Found::None) => items.push(item),
                 Ok(Found::One(id)) => {
                     item.address = Address::Id(id);

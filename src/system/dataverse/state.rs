@@ -13,14 +13,15 @@ use super::bulk::Upserted;
 use super::classify::{Cause, Failure, Fate};
 use super::plan::{Item, Site};
 use crate::fault::{Fault, Kind};
-use crate::row::{Action, Removal, State};
+use crate::row::{Action, Mode, Removal, State};
+use crate::system::Answer;
 
 impl Dataverse {
     /// Gives the rows that were written their state; a refusal becomes the row's failure.
     pub(super) async fn set_states(&self, upserted: &mut [Upserted<'_>], site: &Site) {
         let (mut operations, mut places) = (Vec::new(), Vec::new());
         for (place, (item, result)) in upserted.iter().enumerate() {
-            if let (Ok(_), Some(state)) = (result, wanted(item)) {
+            if let (Ok(Answer::Written { .. }), Some(state)) = (result, wanted(item)) {
                 operations.push(self.update(item, state, site));
                 places.push(place);
             }
@@ -77,12 +78,13 @@ fn gone(part: Part) -> Result<(), Failure> {
     }
 }
 
-/// The state to send: none when the row was given it before, or was created with it.
+/// The state to send: none when the row was given it before, or was created with it. A row that a map
+/// only updates was created by somebody else.
 fn wanted(item: &Item<'_>) -> Option<State> {
     let state = item.columns()?.state?;
     let has_it = match item.before {
         Some(before) => before.state == Some(state),
-        None => is_initial(state),
+        None => item.row.to.mode != Mode::Update && is_initial(state),
     };
     (!has_it).then_some(state)
 }

@@ -12,8 +12,8 @@ pub(in crate::system::dataverse) struct Operation {
     pub(in crate::system::dataverse) method: Method,
     /// Path and query below the root of the Web API, encoded.
     pub(in crate::system::dataverse) path: String,
-    /// Whether the row must be there already (`If-Match: *`).
-    pub(in crate::system::dataverse) existing: bool,
+    /// The header that lets it through only if the row is there, or only if it is not.
+    pub(in crate::system::dataverse) condition: Option<&'static str>,
     /// JSON content.
     pub(in crate::system::dataverse) body: Option<Vec<u8>>,
 }
@@ -21,22 +21,29 @@ pub(in crate::system::dataverse) struct Operation {
 impl Operation {
     /// A read.
     pub(in crate::system::dataverse) fn get(path: String) -> Self {
-        Self { method: Method::GET, path, existing: false, body: None }
+        Self { method: Method::GET, path, condition: None, body: None }
     }
 
     /// A deletion.
     pub(in crate::system::dataverse) fn delete(path: String) -> Self {
-        Self { method: Method::DELETE, path, existing: false, body: None }
+        Self { method: Method::DELETE, path, condition: None, body: None }
     }
 
     /// An upsert.
     pub(in crate::system::dataverse) fn upsert(path: String, body: Vec<u8>) -> Self {
-        Self { method: Method::PATCH, path, existing: false, body: Some(body) }
+        Self { method: Method::PATCH, path, condition: None, body: Some(body) }
     }
 
     /// An update of a row that must be there.
     pub(in crate::system::dataverse) fn update(path: String, body: Vec<u8>) -> Self {
-        Self { method: Method::PATCH, path, existing: true, body: Some(body) }
+        let condition = Some("If-Match: *");
+        Self { method: Method::PATCH, path, condition, body: Some(body) }
+    }
+
+    /// A row that must not be there yet.
+    pub(in crate::system::dataverse) fn insert(path: String, body: Vec<u8>) -> Self {
+        let condition = Some("If-None-Match: *");
+        Self { method: Method::PATCH, path, condition, body: Some(body) }
     }
 }
 
@@ -44,7 +51,7 @@ impl Operation {
 pub(super) fn encode(root: &str, operations: &[&Operation], boundary: &str) -> Vec<u8> {
     let mut text = Vec::with_capacity(operations.len() * 512);
     for operation in operations {
-        let Operation { method, path, existing, body } = operation;
+        let Operation { method, path, condition, body } = operation;
         let mut line = |line: &str| {
             text.extend_from_slice(line.as_bytes());
             text.extend_from_slice(b"\r\n");
@@ -55,8 +62,8 @@ pub(super) fn encode(root: &str, operations: &[&Operation], boundary: &str) -> V
         line("");
         line(&format!("{method} {root}/{path} HTTP/1.1"));
         line("Accept: application/json");
-        if *existing {
-            line("If-Match: *");
+        if let Some(condition) = condition {
+            line(condition);
         }
         if body.is_some() {
             line("Content-Type: application/json");

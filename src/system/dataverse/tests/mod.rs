@@ -137,6 +137,8 @@ fn told(answers: &[Answer]) -> Vec<String> {
         .iter()
         .map(|answer| match answer {
             Answer::Written { .. } => "written".to_owned(),
+            Answer::Kept { .. } => "kept".to_owned(),
+            Answer::Absent => "absent".to_owned(),
             Answer::Not(fault) => of("not", fault),
             Answer::Unknown(fault) => of("unknown", fault),
         })

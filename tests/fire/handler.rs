@@ -1,0 +1,148 @@
+//! The real process, `concord serve`: started by environment alone, killed, started again.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::Value;
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+/// How long the host waits for a process to answer at all.
+const START: Duration = Duration::from_secs(60);
+/// How long the host waits for an answer: its `functionTimeout`.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// One instance of the handler, and the port that it keeps over its restarts.
+#[derive(Debug)]
+pub(crate) struct Handler {
+    port: u16,
+    settings: Vec<(&'static str, String)>,
+    log: PathBuf,
+    child: Mutex<Option<Child>>,
+    http: reqwest::Client,
+    /// How often it ended by itself.
+    pub(crate) fell: AtomicU64,
+}
+
+/// An answer to the host.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn is_done(&self) -> bool {
+        self.status == 200
+    }
+
+    /// The figures that the handler logs with an answer.
+    pub(crate) fn figures(&self) -> Value {
+        let line = self.body["Logs"][0].as_str().expect("an answer with its figures");
+        serde_json::from_str(line).unwrap()
+    }
+}
+
+impl Handler {
+    /// A process that is not started yet. What it says is kept in `folder`.
+    pub(crate) fn new(number: usize, storage: &str, target: &str, folder: &Path) -> Self {
+        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = free.local_addr().unwrap().port();
+        let maps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fire");
+        let settings = vec![
+            ("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string()),
+            ("CONCORD_MAPS", maps.display().to_string()),
+            ("CONCORD_STORAGE", storage.to_owned()),
+            ("CONCORD_LOG", "concord=info".to_owned()),
+            ("SALES_URL", target.to_owned()),
+        ];
+        Self {
+            port,
+            settings,
+            log: folder.join(format!("handler-{number}.log")),
+            child: Mutex::default(),
+            http: reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap(),
+            fell: AtomicU64::new(0),
+        }
+    }
+
+    /// Starts it and waits until it answers. One that ends by itself is started again, as the host does.
+    pub(crate) async fn start(&self) {
+        let mut child = self.child.lock().await;
+        let since = Instant::now();
+        *child = Some(self.spawn());
+        let address = format!("http://127.0.0.1:{}/", self.port);
+        while self.http.get(&address).send().await.is_err() {
+            assert!(since.elapsed() < START, "the handler does not answer: see {:?}", self.log);
+            if child.as_mut().unwrap().try_wait().unwrap().is_some() {
+                self.fell.fetch_add(1, Ordering::Relaxed);
+                *child = Some(self.spawn());
+            }
+            sleep(Duration::from_millis(25)).await;
+        }
+    }
+
+    fn spawn(&self) -> Child {
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_concord"))
+            .arg("serve")
+            .env_clear()
+            .envs(self.settings.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    }
+
+    /// `kill -9`, now.
+    pub(crate) async fn kill(&self) {
+        if let Some(mut child) = self.child.lock().await.take() {
+            child.kill().await.unwrap();
+        }
+    }
+
+    /// Posts a call. `None` when the process died before it answered.
+    pub(crate) async fn post(&self, function: &str, body: String) -> Option<Answer> {
+        let address = format!("http://127.0.0.1:{}/{function}", self.port);
+        let request = self
+            .http
+            .post(address)
+            .header("X-Azure-Functions-InvocationId", uuid::Uuid::new_v4().to_string())
+            .header("Content-Type", "application/json; charset=utf-8");
+        let (body, since) = (Bytes::from(body), Instant::now());
+        let sent = loop {
+            let sent = request.try_clone().unwrap().body(body.clone()).send().await;
+            match sent {
+                // The host keeps its calls until there is a process that takes them.
+                Err(error) if error.is_connect() && since.elapsed() < START => {
+                    sleep(Duration::from_millis(25)).await;
+                }
+                sent => break sent,
+            }
+        };
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(error) => {
+                assert!(!error.is_timeout(), "a call hangs: see {:?}", self.log);
+                return None;
+            }
+        };
+        let status = sent.status().as_u16();
+        let kind = sent.headers().get(CONTENT_TYPE).cloned();
+        let text = sent.text().await.ok()?;
+        // Anything else hangs the host or fails a call that went well.
+        assert_eq!(kind.as_ref().map(|kind| kind.as_bytes()), Some(&b"application/json"[..]));
+        let body: Value = serde_json::from_str(&text).expect("the answer is JSON");
+        assert!(body.is_object(), "{text}");
+        assert!(matches!(status, 200 | 503), "{function} answered {status}: {text}");
+        Some(Answer { status, body })
+    }
+}
