@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Error;
 use super::expected::Countries;
 use crate::emulator::dataverse::counters::Counters;
+use crate::emulator::dataverse::faults::Faults;
 use crate::emulator::dataverse::server::{Server, serve};
 use crate::emulator::dataverse::state::Options;
 
@@ -54,8 +55,14 @@ impl Environment {
         self.server.state.counters().requests.values().sum()
     }
 
-    /// Forgets the requests so far.
-    pub(super) fn forget_calls(&self) {
+    /// Forgets the requests so far and has these faults from now on.
+    pub(super) fn begin(&self, faults: &Faults) {
         *self.server.state.counters() = Counters::default();
+        *self.server.state.faults() = faults.clone();
+    }
+
+    /// Has no faults any more.
+    pub(super) fn end(&self) {
+        *self.server.state.faults() = Faults::default();
     }
 }

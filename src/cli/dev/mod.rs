@@ -22,6 +22,7 @@ mod view;
 mod web;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -69,6 +70,10 @@ pub struct Args {
     /// Another seed plans other duplicates, late arrivals and removals
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+    /// With --once: how many seconds to rest before the sweep, so that claims of interrupted writes are
+    /// over and it can finish them
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub rest: u64,
     /// Divides the waits between attempts
     #[arg(long, value_name = "NUMBER", default_value_t = 1, hide = true)]
     pub pace: u32,
@@ -165,11 +170,12 @@ pub async fn run(args: &Args) -> Result<bool, Error> {
     };
     stage.announce();
     if !args.once {
-        Pass::new(&stage)?.stay(sends, &mut notices).await?;
+        Pass::new(&stage, Duration::from_secs(args.rest))?.stay(sends, &mut notices).await?;
         return Ok(true);
     }
     let events = sends.iter().map(|(_, bodies)| bodies.len() as u64).sum();
-    let passed = Pass::new(&stage)?.once(sends, &mut notices).await?;
+    let passed =
+        Pass::new(&stage, Duration::from_secs(args.rest))?.once(sends, &mut notices).await?;
     let report = report(&stage, passed, events, shipped.as_ref()).await?;
     if args.json {
         output::json(&report);
@@ -190,8 +196,9 @@ async fn report(
     events: u64,
     shipped: Option<&Shipped>,
 ) -> Result<Report, Error> {
-    // Counted before the check reads anything.
+    // Counted before the check reads anything, and read without faults.
     let target_calls = stage.calls().into_iter().collect();
+    stage.environments.iter().for_each(environment::Environment::end);
     let check = match shipped.filter(|_| stage.shipped_maps) {
         Some(shipped) => Some(shipped.check(stage, &passed.tally).await?),
         None => None,

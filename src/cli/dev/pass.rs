@@ -19,6 +19,9 @@ use crate::emulator::host::Notice;
 /// The longest that a pass may take.
 const LONGEST: Duration = Duration::from_mins(30);
 
+/// How often the timers are fired until there is nothing left for them.
+const ROUNDS: u32 = 10;
+
 /// How often the work queue is asked whether it is empty.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -28,6 +31,7 @@ pub(super) struct Pass<'a> {
     tally: Mutex<Tally>,
     view: View,
     log: Mutex<File>,
+    rest: Duration,
 }
 
 /// What a pass came to.
@@ -39,12 +43,12 @@ pub(super) struct Passed {
 }
 
 impl<'a> Pass<'a> {
-    /// A pass over this stage. The handler's own lines go to `handler.log` in the storage folder.
-    pub(super) fn new(stage: &'a Stage) -> Result<Self, Error> {
+    /// A pass over this stage that rests so long before the timers run. The handler's own lines go to `handler.log` in the storage folder.
+    pub(super) fn new(stage: &'a Stage, rest: Duration) -> Result<Self, Error> {
         let path = stage.folder.path.join("handler.log");
         let log = File::create(&path).map_err(|source| Error::Unreadable { path, source })?;
         let view = View::new(stage.hub.partitions());
-        Ok(Self { stage, tally: Mutex::default(), view, log: Mutex::new(log) })
+        Ok(Self { stage, tally: Mutex::default(), view, log: Mutex::new(log), rest })
     }
 
     /// Feeds the events and returns when every one is settled, or when the time is over.
@@ -110,8 +114,17 @@ impl<'a> Pass<'a> {
     async fn settled(&self) -> Result<(), Error> {
         self.stage.hub.consumed(&self.stage.group).await;
         self.work_is_done().await?;
-        for timer in &self.stage.timers {
-            self.stage.host.fire(timer).await;
+        for _ in 0..ROUNDS {
+            sleep(self.rest).await;
+            let mut done = true;
+            for timer in &self.stage.timers {
+                done &= self.stage.host.fire(timer).await;
+            }
+            // Meanwhile what they answered is noted.
+            sleep(POLL).await;
+            if done && self.tally().unfinished == 0 {
+                break;
+            }
         }
         self.work_is_done().await
     }

@@ -54,11 +54,7 @@ impl Stage {
         let folder = folder(args, &root, &chance)?;
         let mut values = settings::read(&root)?;
         let schema = args.schema.clone().unwrap_or_else(|| root.join("samples/schema.toml"));
-        let emulated = dataverse::Options {
-            schema: Some(schema),
-            faults: args.faults.clone(),
-            ..Default::default()
-        };
+        let emulated = dataverse::Options { schema: Some(schema), ..Default::default() };
         let environments = environments(&maps, &emulated, &mut values).await?;
         let countries = super::environment::countries(&maps)?;
         values.insert("CONCORD_MAPS".to_owned(), maps.display().to_string());
@@ -96,6 +92,7 @@ impl Stage {
             folder,
         };
         stage.seed().await?;
+        stage.environments.iter().for_each(|environment| environment.begin(&args.faults));
         Ok((stage, notices))
     }
 
@@ -125,7 +122,6 @@ impl Stage {
         if let (true, Some(logistics)) = (self.shipped_maps, self.web("logistics")) {
             logistics.seed(&self.countries).await?;
         }
-        self.environments.iter().for_each(Environment::forget_calls);
         Ok(())
     }
 }
@@ -190,6 +186,7 @@ mod tests {
             storage: None,
             organisations: None,
             seed: 1,
+            rest: 0,
             pace: 1,
         };
         let (stage, _notices) = Stage::set(&args).await.unwrap();

@@ -29,6 +29,8 @@ pub(super) struct Tally {
     pub(super) lost: u64,
     /// How often the handler was started again.
     pub(super) restarts: u64,
+    /// What the last sweep could not bring to an end.
+    pub(super) unfinished: u64,
     /// The reasons of failed calls, each once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) reasons: Vec<String>,
@@ -64,10 +66,14 @@ impl Tally {
         let Ok(line) = serde_json::from_str::<Map<String, Value>>(line) else { return };
         let number = |name: &str| line.get(name).and_then(Value::as_u64).unwrap_or_default();
         self.storage_operations += number("storage_operations");
-        if line.get("ev").and_then(Value::as_str) != Some("delivery_done") {
-            return;
+        match line.get("ev").and_then(Value::as_str) {
+            Some("delivery_done") => self.handled += number("events"),
+            Some("sweep_done") => {
+                self.unfinished = number("left");
+                return;
+            }
+            Some(_) | None => return,
         }
-        self.handled += number("events");
         for outcome in OUTCOMES {
             if line.contains_key(*outcome) {
                 *self.rows.entry((*outcome).to_owned()).or_default() += number(outcome);
@@ -107,7 +113,7 @@ mod tests {
     fn the_handlers_own_counts_are_summed() {
         let logs = [
             r#"{"ev":"delivery_done","events":3,"applied":2,"poisoned":1,"codes":{"too-long":1},"storage_operations":4}"#,
-            r#"{"ev":"sweep_done","events":9,"storage_operations":1}"#,
+            r#"{"ev":"sweep_done","left":9,"storage_operations":1}"#,
             "plain text",
         ];
         let done = Notice::Done {
@@ -120,7 +126,7 @@ mod tests {
         tally.note(&done);
         assert_eq!((tally.handled, tally.rows["applied"], tally.storage_operations), (6, 4, 10));
         assert_eq!(tally.poisoned, BTreeMap::from([("too-long".to_owned(), 2)]));
-        assert_eq!(tally.calls["events"], 2);
+        assert_eq!((tally.calls["events"], tally.unfinished), (2, 9));
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub enum Notice {
         /// How long the call took.
         took: Duration,
     },
-    /// A call failed and will be repeated.
+    /// A call failed and comes again: as its retry policy or its schedule says.
     Failed {
         /// Whose call it was.
         call: Call,
@@ -196,12 +196,12 @@ impl Host {
         select_all(parts).await.0
     }
 
-    /// Runs a timer function now, as the host's admin address does; `false` when there is none.
+    /// Runs a timer function now, as the host's admin address does; `false` when that failed or there
+    /// is none.
     pub async fn fire(&self, name: &str) -> bool {
         for function in &self.settings.functions {
             if let (true, Trigger::Timer(trigger)) = (function.name == name, &function.trigger) {
-                timer::fire(self, function, trigger, &mut timer::Monitor::default()).await;
-                return true;
+                return timer::fire(self, function, trigger, &mut timer::Monitor::default()).await;
             }
         }
         false

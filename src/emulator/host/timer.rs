@@ -30,15 +30,24 @@ pub(super) async fn listen(host: &Host, function: &Function, timer: &Timer) -> R
     }
 }
 
-/// Fires it once, now.
-pub(super) async fn fire(host: &Host, function: &Function, timer: &Timer, monitor: &mut Monitor) {
+/// Fires it once, now; `false` when that failed.
+pub(super) async fn fire(
+    host: &Host,
+    function: &Function,
+    timer: &Timer,
+    monitor: &mut Monitor,
+) -> bool {
     let now = host.around.clock.now();
     let next = timer.schedule.next(now).filter(|_| timer.monitored && !timer.schedule.is_rapid());
     let status = next.map(|next| Status { last: monitor.last, next });
     let body = envelope::timer(function, status, host.moment());
     let call = Call { function: function.name.clone(), partition: None, events: 1, attempt: 0 };
-    if let Err((call, reason)) = host.attempt(function, call, body).await {
-        host.tell(Notice::Lost { call, reason });
+    // A failed run is not lost: the next one comes as scheduled.
+    let attempted = host.attempt(function, call, body).await;
+    let success = attempted.is_ok();
+    if let Err((call, reason)) = attempted {
+        host.tell(Notice::Failed { call, reason });
     }
     monitor.last = Some(now);
+    success
 }
