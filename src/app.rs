@@ -14,7 +14,7 @@ use crate::fault::{Fault, Kind};
 use crate::identity::{self, Tokens};
 use crate::ledger::Ledger;
 use crate::mapping::{Maps, Problem};
-use crate::pipeline::{Drift, Pipeline};
+use crate::pipeline::{Drift, Mirror, Pipeline};
 use crate::poison::Poison;
 use crate::store::{self, Stores};
 use crate::system::Target;
@@ -83,6 +83,7 @@ impl App {
             targets: targets.collect(),
             ledger: Ledger::new(tables, config.ledger, Arc::clone(&clock), chance.clone()),
             poison: poison(&stores, &clock),
+            mirror: mirror(&config, &environments),
             deferral: Deferral::new(
                 Arc::clone(&stores.work),
                 Arc::clone(&stores.blobs),
@@ -137,6 +138,13 @@ pub fn poison(stores: &Stores, clock: &SharedClock) -> Poison {
         Arc::clone(&stores.blobs),
         Arc::clone(clock),
     )
+}
+
+/// Where error records are shown besides, if `concord.toml` names a table.
+fn mirror(config: &Config, environments: &BTreeMap<String, Arc<Dataverse>>) -> Option<Mirror> {
+    let shown = config.poison.as_ref()?;
+    let target = Arc::clone(environments.get(&shown.system)?) as Arc<dyn Target>;
+    Some(Mirror::new(shown, target))
 }
 
 /// Every Dataverse environment of the configuration, without calling any.

@@ -59,9 +59,10 @@ pub async fn run() -> ExitCode {
     let settings = Settings::from_environment();
     let colour = std::io::stderr().is_terminal();
     let serves = matches!(cli.command, Command::Serve);
-    let (format, usual) = match serves {
-        true => (telemetry::Format::Json, "info"),
-        false => (telemetry::Format::Human { colour }, "warn"),
+    let (format, usual) = if serves {
+        (telemetry::Format::Json, "info")
+    } else {
+        (telemetry::Format::Human { colour }, "warn")
     };
     if let Err(error) = telemetry::init(format, settings.log().unwrap_or(usual)) {
         telemetry::fatal(&error);
@@ -80,9 +81,10 @@ pub async fn run() -> ExitCode {
     outcome.unwrap_or_else(|error| {
         let chain = telemetry::chain(&*error);
         // The host wants one line; a person wants one problem a line.
-        match serves {
-            true => telemetry::fatal(&chain),
-            false => output::note(chain),
+        if serves {
+            telemetry::fatal(&chain);
+        } else {
+            output::note(chain);
         }
         ExitCode::FAILURE
     })

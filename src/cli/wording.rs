@@ -29,15 +29,13 @@ pub fn order(order: &Order) -> String {
 pub fn action(action: &Action) -> String {
     match action {
         Action::Upsert(columns) => {
-            let mut text = plural(columns.values.len(), "column");
-            text.insert_str(0, "upsert of ");
-            columns.state.iter().for_each(|one| text += &format!(", {}", state(*one)));
-            match columns.owner {
-                Some(Owner::User(id)) => text += &format!(", owned by user {id}"),
-                Some(Owner::Team(id)) => text += &format!(", owned by team {id}"),
-                None => {}
-            }
-            text
+            let state = columns.state.map(state);
+            let owner = columns.owner.map(|owner| match owner {
+                Owner::User(id) => format!("owned by user {id}"),
+                Owner::Team(id) => format!("owned by team {id}"),
+            });
+            let upsert = format!("upsert of {}", plural(columns.values.len(), "column"));
+            [Some(upsert), state, owner].into_iter().flatten().collect::<Vec<_>>().join(", ")
         }
         Action::Remove(how) => removal(*how),
         Action::Hold { due, then } => {
@@ -107,18 +105,15 @@ pub fn entry_json(to: &Destination, entry: &Entry) -> Json {
 /// What an entry knows, without the row itself.
 pub fn entry_lines(entry: &Entry) -> Vec<String> {
     let mut columns = Columns::indented(2);
-    match &entry.applied {
-        Some(applied) => {
-            let version = &applied.version;
-            columns.row(["applied", &order(&version.order)]);
-            columns.row(["", &format!("settled {}", moment(applied.at))]);
-            columns.row(["", &format!("by version {} of the map", version.map_version)]);
-            columns.row(["", &format!("correlation {}", version.correlation)]);
-            if let Some(id) = applied.target_id {
-                columns.row(["", &format!("id in the target {id}")]);
-            }
+    if let Some(applied) = &entry.applied {
+        let version = &applied.version;
+        columns.row(["applied", &order(&version.order)]);
+        columns.row(["", &format!("settled {}", moment(applied.at))]);
+        columns.row(["", &format!("by version {} of the map", version.map_version)]);
+        columns.row(["", &format!("correlation {}", version.correlation)]);
+        if let Some(id) = applied.target_id {
+            columns.row(["", &format!("id in the target {id}")]);
         }
-        None => {}
     }
     if let Some(intent) = &entry.intent {
         let until = moment(intent.lease);

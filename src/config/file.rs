@@ -13,6 +13,7 @@ use crate::decode::Decoder;
 use crate::ledger;
 use crate::mapping::Defaults;
 use crate::mapping::problem::Problems;
+use crate::pipeline::MirrorConfig;
 
 /// The systems that Concord keeps in agreement, and what holds for all maps. `${NAME}` in a text is
 /// replaced by the app setting of that name.
@@ -27,6 +28,8 @@ pub struct ConfigFile {
     pub functions: IndexMap<String, String>,
     /// How the ledger is laid out.
     pub ledger: ledger::Config,
+    /// A table of a target that shows error records, beside the poison store.
+    pub poison: Option<MirrorConfig>,
     /// How much a call may hold and how long it may take.
     pub limits: Limits,
     /// What maps mean where they say nothing.
@@ -62,9 +65,10 @@ impl ConfigFile {
         }
         let functions = self.functions(problems);
         self.ledger(problems);
+        self.poison(&targets, problems);
         let limits = self.limits.checked(problems);
-        let Self { ledger, defaults, .. } = self;
-        Config { sources, targets, saved, functions, ledger, limits, defaults }
+        let Self { ledger, defaults, poison, .. } = self;
+        Config { sources, targets, saved, functions, ledger, poison, limits, defaults }
     }
 
     fn functions(&self, problems: &mut Problems) -> BTreeMap<String, Arc<str>> {
@@ -80,6 +84,23 @@ impl ConfigFile {
         }
         let pairs = self.functions.iter();
         pairs.map(|(function, system)| (function.clone(), system.as_str().into())).collect()
+    }
+
+    fn poison(&self, targets: &BTreeMap<String, Target>, problems: &mut Problems) {
+        let Some(poison) = &self.poison else { return };
+        if !targets.contains_key(&poison.system) {
+            let message = format!("`{}` is no target system of this file", poison.system);
+            let known = targets.keys().map(String::as_str);
+            problems.unknown("poison/system", ("system-unknown", &poison.system), known, message);
+        }
+        for (path, name) in
+            [("poison/table", &poison.table), ("poison/columns/id", &poison.columns.id)]
+        {
+            if name.trim().is_empty() {
+                let message = format!("`{}` is missing or empty", path.replace('/', "."));
+                problems.error(path, "key-missing-in-file", message);
+            }
+        }
     }
 
     fn ledger(&self, problems: &mut Problems) {

@@ -28,7 +28,7 @@ use crate::mapping::file::MapFile;
 use crate::mapping::load::CONFIGURATION;
 use crate::mapping::problem::Problems;
 use crate::mapping::{Defaults, Maps, Problem, Severity, Surroundings, guard};
-use crate::{identity, ledger, store, system as ends, trigger};
+use crate::{identity, ledger, pipeline, store, system as ends, trigger};
 
 /// Everything that `concord.toml` says.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub struct Config {
     pub functions: BTreeMap<String, Arc<str>>,
     /// How the ledger is laid out.
     pub ledger: ledger::Config,
+    /// The table that shows error records, beside the poison store.
+    pub poison: Option<pipeline::MirrorConfig>,
     /// How much a call may hold and how long it may take.
     pub limits: trigger::Config,
     /// What maps mean where they say nothing.

@@ -245,7 +245,7 @@ mod tests {
         Request { row: Arc::new(row), patient: false }
     }
 
-    async fn ledger(stores: &Stores, clock: RuntimeClock) -> Ledger {
+    fn ledger(stores: &Stores, clock: RuntimeClock) -> Ledger {
         let tables = (Arc::clone(&stores.ledger), Arc::clone(&stores.blobs));
         let config = Config { buckets: 1, ..Config::default() };
         Ledger::new(tables, config, Arc::new(clock), Chance::seeded(1))
@@ -258,7 +258,7 @@ mod tests {
         let place = store::Config::parse(&format!("local:{}", folder.path().display())).unwrap();
         let clock = RuntimeClock::starting_at(Timestamp::UNIX_EPOCH);
         let stores = store::open(&place, Arc::new(clock), Chance::seeded(1)).await.unwrap();
-        let (ledger, to) = (ledger(&stores, clock).await, Arc::new(Destination::default()));
+        let (ledger, to) = (ledger(&stores, clock), Arc::new(Destination::default()));
         let lease = || after(crate::clock::Clock::now(&clock), SECOND);
         for number in [1, 2] {
             let claimed = ledger.claim(vec![request(&to, number)], lease()).await;

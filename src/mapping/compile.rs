@@ -8,10 +8,11 @@ use indexmap::IndexMap;
 use super::Surroundings;
 use super::contract;
 use super::document::Document;
-use super::file::{MapFile, Rule, Validate};
+use super::file::{MapFile, Rule, Unread, Validate};
 use super::map::{Filter, Map};
 use super::owner::OwnerPlan;
 use super::problem::{Problem, Problems};
+use super::reads::Reads;
 use super::removal;
 use super::rule::compile::Bench;
 use super::rule::condition::Test;
@@ -35,13 +36,16 @@ pub(super) fn compile(
     systems(&file, around, &mut problems);
     let removed = removal::removed(&file, around.defaults, &mut problems);
     let removal_stated = removal::is_stated(&file, around.defaults);
-    let mut bench = Bench { problems: &mut problems, vocabularies, defaults: around.defaults };
+    let defaults = around.defaults;
+    let reads = Reads::default();
+    let mut bench = Bench { problems: &mut problems, vocabularies, defaults, reads };
     let key = columns("key", &file.key, &mut bench);
     let fields = columns("fields", &file.fields, &mut bench);
     let filter = filter(&file, &mut bench);
     let state = file.state.as_ref().and_then(|rule| StatePlan::compile(rule, &mut bench));
     let owner = file.owner.as_ref().and_then(|owner| OwnerPlan::compile(owner, &mut bench));
     let validate = validations(&file.validate, &mut bench);
+    let reads = (file.drift.source == Unread::Warn).then_some(bench.reads);
     let versions = versions(&file, &mut problems);
     let contract = contract::hash(text, around.defaults, &tables(&key, &fields));
     let destination = Arc::new(destination(&file, contract, &key, &fields, &mut problems));
@@ -59,6 +63,7 @@ pub(super) fn compile(
         state,
         owner,
         validate,
+        reads,
         decisions: file.decision,
         places,
     };

@@ -9,6 +9,7 @@ use super::datum::Datum;
 use super::document::Places;
 use super::file::Decision;
 use super::owner::OwnerPlan;
+use super::reads::Reads;
 use super::removal::Policy;
 use super::rule::condition::Test;
 use super::rule::{Plan, Source};
@@ -49,6 +50,8 @@ pub struct Map {
     pub owner: Option<OwnerPlan>,
     /// What must hold, and what is said when it does not.
     pub validate: Vec<(Test, String)>,
+    /// What its rules read, when it wants to hear of properties that none reads.
+    pub reads: Option<Reads>,
     /// What people decided.
     pub decisions: Vec<Decision>,
     /// Where each key of the file stands.

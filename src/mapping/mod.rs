@@ -17,6 +17,7 @@ pub mod load;
 mod map;
 mod owner;
 pub mod problem;
+mod reads;
 mod removal;
 pub mod rule;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use check::check;
 pub use config::Defaults;
 pub use map::{Filter, Map};
 pub use problem::{Problem, Severity};
+pub use reads::Reads;
 pub use removal::Policy as RemovalPolicy;
 pub use schema::Versions;
 pub use trace::Step;
@@ -136,6 +138,19 @@ impl Maps {
             Trace { map: Arc::clone(map), row, steps: Vec::new() }
         });
         read.chain(unread).collect()
+    }
+
+    /// The properties of a change that no rule reads, for maps that want to hear of them.
+    pub fn unread<'c>(&self, system: &str, change: &'c Change<'_>) -> Vec<(Arc<str>, &'c str)> {
+        if self.all.iter().all(|map| map.reads.is_none()) {
+            return Vec::new();
+        }
+        let mut unread = Vec::new();
+        for map in self.about(system, change).0 {
+            let names = map.reads.iter().flat_map(|reads| reads.unread(change));
+            unread.extend(names.map(|name| (Arc::clone(&map.name), name)));
+        }
+        unread
     }
 
     /// The maps that read a change, and the newest of those to each further table that cannot read its

@@ -97,6 +97,11 @@ fn member<'c>(object: &'c RawValue, name: &str) -> Option<&'c RawValue> {
     members.get(name).copied()
 }
 
+/// Whether two names are the same but for punctuation and case.
+pub(super) fn same_name(one: &str, other: &str) -> bool {
+    alike(lower(one), lower(other))
+}
+
 /// Whether two spellings are the same; nothing is like nothing.
 fn alike(one: impl Iterator<Item = char>, other: impl Iterator<Item = char>) -> bool {
     let mut one = one.peekable();

@@ -1,10 +1,11 @@
-//! Columns that the target no longer has, while maps still write them.
+//! Columns that the target no longer has, while maps still write them; and properties of the source that
+//! no map reads.
 //!
 //! The target says so row by row; the map's `[drift]` decides. `halt` leaves the row open, as any fault
 //! of the installation. `poison` sets the row aside. `drop` writes the row without the column: the
 //! first time it is told in the log, every time it is counted, and for a while no row asks again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,7 +27,11 @@ const COLUMNS: usize = 10;
 pub struct Drift {
     gone: Mutex<BTreeMap<Place, Instant>>,
     dropped: AtomicU64,
+    unread: Mutex<BTreeSet<(Arc<str>, String)>>,
 }
+
+/// How many unread properties are told.
+const PROPERTIES: usize = 1_000;
 
 /// System, table and column.
 type Place = (String, String, String);
@@ -35,6 +40,16 @@ impl Drift {
     /// How many values were left out of rows so far, because their columns are gone.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Tells once that no rule of a map reads a property.
+    pub(super) fn unread(&self, map: &Arc<str>, property: &str) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let new =
+            unread.len() < PROPERTIES && unread.insert((Arc::clone(map), property.to_owned()));
+        if new {
+            tracing::warn!(map = &**map, property, "property_unread");
+        }
     }
 
     /// The write without the columns that were gone a short while ago.

@@ -49,9 +49,13 @@ enum Left {
     Not(Fault),
 }
 
-/// How often a key is asked for before it is left open. Pauses double from 25 ms: about two seconds
-/// in all, in which another instance's write of the same row is normally over.
-const TRIES: u32 = 7;
+/// How often a key is asked for before it is left open. Pauses double from 25 ms: about ten seconds in
+/// all, in which another instance's write of the same row is normally over.
+const TRIES: u32 = 9;
+
+/// How often a key waits for somebody who writes the same version, before it is written here too: that
+/// one may have died. About a second.
+const PATIENCE: u32 = 6;
 
 /// How often a row waits for one it refers to, over its deferrals: about half an hour in all.
 const PARKED: u32 = 10;
@@ -113,7 +117,7 @@ impl Pipeline {
     ) -> Vec<Left> {
         let requests = waiting.iter().map(|key| Request {
             row: Arc::clone(&key.stack.newest.row),
-            patient: key.tries + 1 < TRIES,
+            patient: key.tries < PATIENCE,
         });
         let claimed = self.ledger.claim(requests.collect(), time.lease(target)).await;
         let mut left = Vec::with_capacity(waiting.len());
@@ -176,7 +180,7 @@ impl Pipeline {
             settlements.push(Settlement { ticket, landing });
         }
         // Quarantine before settle: should it fail, the refused claims stay and end with their leases.
-        if let Err(fault) = self.poison.keep(&refusals).await {
+        if let Err(fault) = self.set_aside(&refusals).await {
             left.extend(sent.into_iter().map(|(index, _)| (index, Left::Not(fault.clone()))));
             return left;
         }

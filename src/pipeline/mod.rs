@@ -8,6 +8,7 @@
 mod conclude;
 mod drift;
 mod flow;
+mod mirror;
 mod read;
 mod sweep;
 
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 pub use self::drift::Drift;
+pub use self::mirror::{Config as MirrorConfig, Mirror};
 pub use self::sweep::Swept;
 use crate::chance::Chance;
 use crate::clock::{self, SharedClock};
@@ -46,6 +48,8 @@ pub struct Pipeline {
     pub ledger: Ledger,
     /// Where refused events go.
     pub poison: Poison,
+    /// Where error records are shown besides.
+    pub mirror: Option<Mirror>,
     /// Where events go that must wait.
     pub deferral: Deferral,
     /// What is known of columns that are gone.

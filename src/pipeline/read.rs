@@ -72,6 +72,9 @@ impl Pipeline {
     fn map(&self, read: &mut Read, delivery: &Delivery, event: Event, change: &Change<'_>) {
         let index = read.members.len();
         let only = &event.only;
+        for (map, property) in self.maps.unread(&delivery.system, change) {
+            self.drift.unread(&map, property);
+        }
         for (map, mapped) in self.maps.rows(&delivery.system, change) {
             if !only.is_empty() && !only.iter().any(|name| **name == *map) {
                 continue;
@@ -109,7 +112,7 @@ impl Pipeline {
         }
         let refusals: Vec<Refusal> =
             read.refusals.iter().map(|(_, refusal)| refusal.clone()).collect();
-        match self.poison.keep(&refusals).await {
+        match self.set_aside(&refusals).await {
             Ok(()) => {
                 for refusal in refusals {
                     let map = refusal.map.unwrap_or_else(|| NO_MAP.into());

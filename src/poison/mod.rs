@@ -69,10 +69,11 @@ impl Poison {
         Self { table, queue, blobs, clock }
     }
 
-    /// Keeps refusals. When this answers `Ok` they are durable and their events may be acknowledged.
-    pub async fn keep(&self, refusals: &[Refusal]) -> Result<(), Fault> {
+    /// Keeps refusals and hands back their records. When this answers `Ok` they are durable and their
+    /// events may be acknowledged.
+    pub async fn keep(&self, refusals: &[Refusal]) -> Result<Vec<Record>, Fault> {
         if refusals.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let path = quarantine::write(&*self.blobs, refusals, self.clock.now()).await?;
         let mut partitions = BTreeMap::<String, BTreeMap<String, &Refusal>>::new();
@@ -80,13 +81,14 @@ impl Poison {
             let id = Id::of(refusal);
             partitions.entry(id.partition).or_default().insert(id.row, refusal);
         }
+        let mut records = Vec::with_capacity(refusals.len());
         for (partition, refusals) in partitions {
             let refusals: Vec<_> = refusals.into_iter().collect();
             for chunk in refusals.chunks(100) {
-                self.keep_chunk(&partition, chunk, &path).await?;
+                records.extend(self.keep_chunk(&partition, chunk, &path).await?);
             }
         }
-        Ok(())
+        Ok(records)
     }
 
     /// Keeps refusals of one map. Another instance may be keeping some of them just now, and then
@@ -96,7 +98,7 @@ impl Poison {
         partition: &str,
         refusals: &[(String, &Refusal)],
         path: &str,
-    ) -> Result<(), Fault> {
+    ) -> Result<Vec<Record>, Fault> {
         for _ in 1..ROUNDS {
             match self.keep_once(partition, refusals, path).await {
                 Err(fault) if fault.kind == Kind::Conflict => {}
@@ -111,11 +113,11 @@ impl Poison {
         partition: &str,
         refusals: &[(String, &Refusal)],
         path: &str,
-    ) -> Result<(), Fault> {
+    ) -> Result<Vec<Record>, Fault> {
         let rows: Vec<String> = refusals.iter().map(|(row, _)| row.clone()).collect();
         let known = self.table.get_many(partition, &rows).await.map_err(|e| e.fault(PLACE))?;
         let mut operations = Vec::with_capacity(rows.len());
-        let mut messages = Vec::new();
+        let (mut records, mut messages) = (Vec::new(), Vec::new());
         for ((row, refusal), known) in refusals.iter().zip(known) {
             let id = Id { partition: partition.to_owned(), row: row.clone() };
             let mut record = Record::of(id, refusal, path, self.clock.now());
@@ -133,10 +135,12 @@ impl Poison {
                 Some(etag) => Operation::Replace(record.entity()?, etag),
                 None => Operation::Insert(record.entity()?),
             });
+            records.push(record);
         }
         let puts = messages.iter().map(|message| self.queue.put(message, Duration::ZERO));
         try_join_all(puts).await.map_err(|error| error.fault(PLACE))?;
-        self.table.transact(partition, operations).await.map(drop).map_err(|e| e.fault(PLACE))
+        self.table.transact(partition, operations).await.map_err(|e| e.fault(PLACE))?;
+        Ok(records)
     }
 
     /// Reads one record.

@@ -109,12 +109,18 @@ impl Filter {
 }
 
 impl Id {
+    /// The partition of a source's events that no map could read. No map's name begins like this, and
+    /// no option of a command does.
+    pub fn unread(system: &str) -> String {
+        format!("@{system}")
+    }
+
     /// The name of the record of a refusal: the same for the same event and map, however it comes, and
     /// for an edited event that of the original.
     pub fn of(refusal: &Refusal) -> Self {
         let partition = match &refusal.map {
             Some(map) => map.to_string(),
-            None => format!("@{}", refusal.system),
+            None => Self::unread(&refusal.system),
         };
         let hash = || digest::hex(&digest::of([refusal.system.as_bytes(), &*refusal.event.body]));
         let row = refusal.event.record.as_deref().map_or_else(hash, str::to_owned);

@@ -7,5 +7,7 @@ mod contract;
 mod drift;
 mod language;
 mod local_run;
+mod mirror;
 mod modes;
+mod operator;
 mod support;

@@ -203,6 +203,7 @@ impl World {
                 Arc::clone(&self.blobs) as _,
                 clock(),
             ),
+            mirror: None,
             deferral: Deferral::new(
                 Arc::clone(&self.work) as _,
                 Arc::clone(&self.blobs) as _,

@@ -24,7 +24,7 @@ use crate::mapping::{self, Maps, Problem, Severity};
 #[command(after_help = "Exit code: 0 no errors; 1 errors; 2 a target could not be asked.")]
 #[allow(clippy::struct_excessive_bools, reason = "four switches of a command line")]
 pub struct Args {
-    /// The folder of the maps [default: the setting CONCORD_MAPS, else maps]
+    /// The folder of the maps [default: the setting `CONCORD_MAPS`, else maps]
     #[arg(long, value_name = "FOLDER")]
     pub maps: Option<PathBuf>,
     /// The problems as one JSON array

@@ -54,9 +54,10 @@ impl Described {
         }
         let absent = absent.into_iter().map(|(system, tables)| {
             let copied = self.schemas.keys().any(|(of, _)| of == system);
-            let what = match copied {
-                true => format!("the saved copy of {system} does not hold {}", tables.join(", ")),
-                false => format!("there is no saved copy of {system}"),
+            let what = if copied {
+                format!("the saved copy of {system} does not hold {}", tables.join(", "))
+            } else {
+                format!("there is no saved copy of {system}")
             };
             format!("{what}: run `concord check --save` where {system} can be reached")
         });

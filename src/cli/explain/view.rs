@@ -140,3 +140,89 @@ pub(in crate::cli) fn fault_lines(fault: &Fault) -> Vec<String> {
     let label = |index: usize| if index == 0 { "  fault     " } else { "            " };
     text.iter().enumerate().map(|(index, line)| format!("{}{line}", label(index))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Change;
+    use crate::ledger::entry::{Applied, Held};
+    use crate::mapping::sample;
+    use crate::row::Removal;
+
+    const MAP: &str = r#"
+secured = ["telephone1"]
+[fields]
+name = { from = "Name", trim = true }
+telephone1 = { from = "phone", max = 30 }
+websiteurl = { from = "web", null = "clear" }
+description = { from = "note", null = "omit", absent = "omit" }
+address1_country = { from = "erpCustomer.countryIso3", country = "alpha2" }
+[removed]
+action = "delete"
+"#;
+
+    fn explained(properties: &str) -> Explained {
+        let maps = sample::maps(vec![sample::map(MAP)]);
+        let change: Change<'static> = sample::change(properties);
+        let traces = maps.traces("mdm", &change);
+        let maps = traces.into_iter().map(|trace| Mapped { trace, known: None }).collect();
+        Explained { event: 1, change: Ok(change), maps }
+    }
+
+    fn known(explained: &mut Explained) {
+        let mapped = explained.maps.first_mut().unwrap();
+        let row = mapped.trace.row.as_ref().unwrap().as_ref().unwrap();
+        let version = crate::ledger::decide::version(row, row.hash());
+        let at = "2026-03-14T09:20:00Z".parse().unwrap();
+        let held = Held {
+            order: row.order.clone(),
+            due: at,
+            then: Removal::Delete,
+            correlation: row.correlation,
+        };
+        let applied = Applied { version, target_id: Some(uuid::Uuid::nil()), at };
+        let entry = Entry { applied: Some(applied), held: Some(held), ..Entry::default() };
+        mapped.known = Some(Ok((entry, Preview::Unchanged)));
+    }
+
+    const GOOD: &str =
+        r#"{"Name":" Acme ","phone":"+45 1234","web":null,"erpCustomer.countryIso3":"DNK"}"#;
+
+    fn text(explained: &Explained) -> String {
+        let text = lines(explained).join("\n");
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        // the contract changes with the fixture
+        let contract = &explained.maps.first().unwrap().trace.map.destination.contract;
+        text.replace(contract.as_str(), "CONTRACT")
+    }
+
+    #[test]
+    fn a_row_is_explained_column_by_column() {
+        let mut explained = explained(GOOD);
+        known(&mut explained);
+        insta::assert_snapshot!(text(&explained));
+    }
+
+    #[test]
+    fn a_fault_stands_where_the_row_would() {
+        insta::assert_snapshot!(text(&explained(&GOOD.replace("DNK", "Denmark?"))));
+    }
+
+    #[test]
+    fn a_secured_value_shows_neither_as_text_nor_as_json() {
+        let mut explained = explained(GOOD);
+        known(&mut explained);
+        let json = explained.json().to_string();
+        assert!(json.contains("Acme") && json.contains("•••"), "{json}");
+        assert!(!json.contains("1234") && !text(&explained).contains("1234"), "{json}");
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_read_says_why() {
+        let fault = Fault::new(crate::fault::Kind::Malformed, "the event is not JSON");
+        let explained = Explained { event: 3, change: Err(fault), maps: Vec::new() };
+        let wanted =
+            ["EVENT 3 cannot be read", "  fault     malformed-event: the event is not JSON", ""];
+        assert_eq!(lines(&explained), wanted);
+    }
+}

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use super::desk::Desk;
-use super::names;
 use crate::cli::{Outcome, output};
 use crate::poison::Status;
 
@@ -21,8 +20,8 @@ pub struct Args {
 pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
     let mut code = ExitCode::SUCCESS;
     for kept in desk.named(&args.ids).await? {
-        let id = names::plain(&kept.record.id);
-        match desk.poison().mark(kept, Status::Dismissed, Some(args.note.clone())).await {
+        let id = kept.record.id.to_string();
+        match desk.app.pipeline.mark(kept, Status::Dismissed, Some(args.note.clone())).await {
             Ok(()) => output::line(format!("{id}  dismissed")),
             Err(fault) => {
                 output::line(format!("{id}  not dismissed: {fault}"));

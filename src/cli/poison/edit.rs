@@ -6,7 +6,6 @@ use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 use super::desk::Desk;
-use super::names;
 use crate::cli::{Outcome, output};
 use crate::config::Settings;
 
@@ -57,7 +56,7 @@ pub(super) async fn run(args: &Args, desk: &Desk, settings: &Settings) -> Outcom
         None => edited(&before, settings).await?,
     };
     checked(&before, &body)?;
-    let id = names::plain(&kept.record.id);
+    let id = kept.record.id.to_string();
     desk.poison().edit(kept, &body).await?;
     output::line(format!("{id}  edited"));
     output::note(format!("see what it comes to with `concord poison retry --preview {id}`"));

@@ -55,10 +55,8 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     if records.is_empty() {
-        output::note(match args.filters.any() || args.status != State::Open {
-            true => "no record fits",
-            false => "nothing waits in the poison store",
-        });
+        let narrowed = args.filters.any() || args.status != State::Open;
+        output::note(if narrowed { "no record fits" } else { "nothing waits in the poison store" });
         return Ok(ExitCode::SUCCESS);
     }
     let all = desk.all().await?;
@@ -109,5 +107,49 @@ pub(super) fn reason(record: &Record) -> String {
     match &record.field {
         Some(field) => format!("{field}: {}", record.reason),
         None => record.reason.clone(),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::cli::poison) fn record(partition: &str, hash: &str, key: &str) -> Record {
+        serde_json::from_value(serde_json::json!({
+            "id": format!("{partition}.{hash:0<32}"),
+            "status": "open",
+            "code": "value-unknown",
+            "reason": "values of segment: it is not in the table; known are Key, Standard",
+            "field": "accountcategorycode",
+            "detail": "the value is \"Odd\"",
+            "system": "mdm",
+            "map": partition,
+            "key": key,
+            "correlation": "0af76519-16cd-43dd-8448-eb211c80319c",
+            "origin": { "stream": "ns1/hub1", "partition": "3", "sequence": 41,
+                        "enqueued": "2026-03-14T09:15:02Z" },
+            "attempts": 2,
+            "first": "2026-03-14T09:15:03.5Z",
+            "last": "2026-03-14T10:00:00Z",
+            "quarantine": "quarantine/mdm/2026/03/14/3f0c.ndjson",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn records_line_up_and_each_has_its_reason_beneath() {
+        let mut records = [
+            record("sales-account", "3f0c12ab9", "104711"),
+            record("logistics-deliverypoint", "3f0c12ab9", "US01,C-1"),
+            record("@mdm", "99", "-"),
+        ];
+        records[1].status = Status::Dismissed;
+        records[2].field = None;
+        records[2].key = None;
+        let records: Vec<&Record> = records.iter().collect();
+        let all: Vec<&Id> = ids(&records).collect();
+        let lines = lines(&records, &all);
+        assert!(lines.iter().all(|line| line.chars().count() <= 100), "{lines:#?}");
+        insta::assert_snapshot!(lines.join("\n"));
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! A whole id is `map.hash`. Any beginning of the hash will do, with or without the map, as long as it
 //! names one record alone; one event that two maps refused has one hash, so ids are shown with the map.
-//! What no map could read is named by its source, and shown without the `-` that an option starts with.
 
 use crate::poison::Id;
 
@@ -29,7 +28,7 @@ pub(super) fn named<'i>(
         (Some(id), true) => Ok(id),
         (Some(id), false) => {
             fitting.push(id);
-            let ids = fitting.into_iter().take(5).map(plain).collect();
+            let ids = fitting.iter().take(5).map(ToString::to_string).collect();
             Err(Error::Ambiguous { text: text.to_owned(), ids })
         }
     }
@@ -38,17 +37,7 @@ pub(super) fn named<'i>(
 fn fits(text: &str, id: &Id) -> bool {
     let starts = |hash: &str| !hash.is_empty() && id.row.starts_with(&hash.to_ascii_lowercase());
     let whole = text.rsplit_once('.');
-    let of = |partition: &str| partition == id.partition || partition == bare(&id.partition);
-    whole.is_some_and(|(partition, hash)| of(partition) && starts(hash)) || starts(text)
-}
-
-/// An id that can be typed as it stands.
-pub(super) fn plain(id: &Id) -> String {
-    format!("{}.{}", bare(&id.partition), id.row)
-}
-
-fn bare(partition: &str) -> &str {
-    partition.strip_prefix('-').unwrap_or(partition)
+    whole.is_some_and(|(partition, hash)| partition == id.partition && starts(hash)) || starts(text)
 }
 
 /// The shortest text that names each of these records among all of them, in order.
@@ -63,7 +52,7 @@ pub(super) fn short<'i>(ids: &[&'i Id], all: &[&'i Id]) -> Vec<String> {
         .unwrap_or_default()
         .max(SHORTEST);
     let hash = |id: &Id| id.row.chars().take(length).collect::<String>();
-    ids.iter().map(|id| format!("{}.{}", bare(&id.partition), hash(id))).collect()
+    ids.iter().map(|id| format!("{}.{}", id.partition, hash(id))).collect()
 }
 
 fn common(one: &str, other: &str) -> usize {
@@ -96,7 +85,7 @@ mod tests {
         for (text, id) in short.iter().zip(&all) {
             assert_eq!(named(text, all.iter().copied()), Ok(*id), "{text}");
         }
-        assert_eq!(short[4], "mdm.500000000");
+        assert_eq!(short[4], "@mdm.500000000");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use serde_json::{Value as Json, json};
 
 use super::desk::Desk;
-use super::{names, retry};
+use super::retry;
 use crate::cli::explain::event::{self, Explained, Mapped};
 use crate::cli::explain::view;
 use crate::cli::{Outcome, output, wording};
@@ -22,7 +22,7 @@ pub(super) async fn run(desk: &Desk, chosen: &[Kept], as_json: bool) -> Outcome 
         if as_json {
             all.push(as_object(&kept.record, &previewed));
         } else {
-            output::line(names::plain(&kept.record.id));
+            output::line(kept.record.id.to_string());
             match &previewed {
                 Ok(explained) => explained.iter().flat_map(lines).for_each(output::line),
                 Err(why) => output::line(format!("  {why}")),

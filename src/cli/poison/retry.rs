@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::desk::Desk;
 use super::filters::Filters;
 use super::list::reason;
-use super::{names, preview};
+use super::preview;
 use crate::cli::wording::plural;
 use crate::cli::{Outcome, output};
 use crate::delivery::{Attempt, Delivery, Event};
@@ -62,7 +62,7 @@ pub(super) struct Retried {
 }
 
 /// How long one event may take.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 /// How many events are under way at once.
 const PARALLEL: usize = 4;
 
@@ -126,7 +126,7 @@ impl Args {
 }
 
 fn line(Retried { id, key, landed, outcome }: &Retried) -> String {
-    let (id, key) = (names::plain(id), key.as_deref().unwrap_or("-"));
+    let key = key.as_deref().unwrap_or("-");
     match landed {
         true => format!("{id}  {key}  {outcome}"),
         false => format!("{id}  {key}  still open: {outcome}"),
@@ -227,9 +227,9 @@ async fn refused(desk: &Desk, record: &Record, map: &str, kind: Kind) -> String 
 /// Marks a record as done; somebody else may have touched it meanwhile.
 async fn resolve(desk: &Desk, kept: Kept) -> Result<(), Fault> {
     let id = kept.record.id.clone();
-    match desk.poison().mark(kept, Status::Resolved, None).await {
+    match desk.app.pipeline.mark(kept, Status::Resolved, None).await {
         Err(fault) if fault.kind == Kind::Conflict => match desk.poison().get(&id).await? {
-            Some(kept) => desk.poison().mark(kept, Status::Resolved, None).await,
+            Some(kept) => desk.app.pipeline.mark(kept, Status::Resolved, None).await,
             None => Ok(()),
         },
         marked => marked,

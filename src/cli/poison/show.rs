@@ -7,7 +7,6 @@ use serde_json::json;
 use super::desk::Desk;
 use super::link::{self, Link};
 use super::list::reason;
-use super::names;
 use crate::cli::columns::labelled;
 use crate::cli::wording::{moment, plural};
 use crate::cli::{Outcome, output};
@@ -63,16 +62,14 @@ fn lines(record: &Record, link: &Link) -> Vec<String> {
     row("source", &record.system);
     row("stood at", &stood(&record.origin));
     row("correlation", &record.correlation.to_string());
-    let mut seen =
-        format!("{}, first {}", plural(record.attempts as usize, "time"), moment(record.first));
-    if record.last != record.first {
-        seen += &format!(", last changed {}", moment(record.last));
-    }
+    let (first, last) = (moment(record.first), moment(record.last));
+    let last = if first == last { String::new() } else { format!(", last changed {last}") };
+    let seen = format!("{}, first {first}{last}", plural(record.attempts as usize, "time"));
     row("refused", &seen);
     row("original", &record.quarantine);
     record.edited.iter().for_each(|edited| row("edited", edited));
     record.note.iter().for_each(|note| row("note", note));
-    let mut lines = vec![names::plain(&record.id)];
+    let mut lines = vec![record.id.to_string()];
     lines.extend(labelled(&labels));
     lines
 }
@@ -97,4 +94,24 @@ fn stood(origin: &Origin) -> String {
     ];
     let known: Vec<String> = parts.into_iter().flatten().collect();
     if known.is_empty() { "not known".to_owned() } else { known.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::poison::list::tests::record;
+
+    #[test]
+    fn everything_of_a_record_is_shown_and_the_address_of_its_row_stays_whole() {
+        let mut record = record("sales-account", "3f0c12ab9", "104711");
+        record.note = Some("asked the source".into());
+        let id = uuid::Uuid::nil();
+        let url = format!(
+            "https://acme.crm4.dynamics.com/main.aspx?pagetype=entityrecord&etn=account&id={id}"
+        );
+        let link = Link { url: Some(url.clone()), note: "it is there".into() };
+        let text = lines(&record, &link).join("\n");
+        assert!(text.contains(&url), "{text}");
+        insta::assert_snapshot!(text);
+    }
 }

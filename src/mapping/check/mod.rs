@@ -127,6 +127,10 @@ impl<'l> Lint<'l> {
                            which the log says once for each process; watch for `column_gone`";
             self.problems.warning("drift/target", "drift-drop", message);
         }
+        if self.map.reads.as_ref().is_some_and(|reads| reads.any) {
+            let message = "an `expr` of this map may read any property, so none is told as unread";
+            self.problems.warning("drift/source", "drift-expr", message);
+        }
         let deletes = |policy: removal::Policy| {
             matches!(policy, removal::Policy::Now(crate::row::Removal::Delete))
         };

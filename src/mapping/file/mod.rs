@@ -189,6 +189,19 @@ pub struct Owner {
 pub struct Drift {
     /// When the target says that a column which the map writes is gone. Default `halt`.
     pub target: Gone,
+    /// When the source sends a property that no rule of the map reads. Default `ignore`.
+    pub source: Unread,
+}
+
+/// What is done about a property that no rule of a map reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Unread {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// Its name is told in the log, once for each process.
+    Warn,
 }
 
 /// What the ledger keeps.

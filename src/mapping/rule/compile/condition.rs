@@ -93,6 +93,7 @@ impl Bench<'_> {
 
     /// Compiles a program.
     pub fn program(&mut self, path: &str, code: &str) -> Option<Program> {
+        self.reads.any = true;
         let compiled = Program::compile(code);
         compiled.map_err(|message| self.problems.error(path, "expression", message)).ok()
     }

@@ -11,6 +11,7 @@ use super::{Plan, text};
 use crate::mapping::config::Defaults;
 use crate::mapping::file::{Empty, Names, OnError, Parts, Policy, Rule};
 use crate::mapping::problem::Problems;
+use crate::mapping::reads::Reads;
 use crate::mapping::vocabulary::Vocabularies;
 use crate::system::ColumnKind;
 
@@ -23,6 +24,8 @@ pub struct Bench<'b> {
     pub vocabularies: &'b mut Vocabularies,
     /// The defaults of `concord.toml`.
     pub defaults: &'b Defaults,
+    /// What the rules compiled here read.
+    pub reads: Reads,
 }
 
 impl Bench<'_> {
@@ -39,6 +42,7 @@ impl Bench<'_> {
         };
         self.alone(path, parts);
         let (source, shown, shape) = self.source(path, parts);
+        self.reads.note(&source);
         let mut plan = Plan {
             source,
             shown,

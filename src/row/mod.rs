@@ -1,0 +1,202 @@
+//! One intended write, in the target's own words.
+//!
+//! A [`Row`] is what a map makes of a [`Change`](crate::change::Change): table, key and columns, or a
+//! removal. It is plain data that the ledger keeps as readable JSON and any target can write.
+
+mod destination;
+mod value;
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use self::destination::{Destination, Gone, Keep, MASK, Mode};
+pub use self::value::{Lookup, Missing, Value};
+use crate::change::Correlation;
+use crate::digest;
+use crate::order::Order;
+
+/// One intended write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The map, table and system.
+    pub to: Arc<Destination>,
+    /// Which row.
+    pub key: Key,
+    /// What is to become of it.
+    pub action: Action,
+    /// Which of two writes of this row is newer.
+    pub order: Order,
+    /// Follows the change to the target.
+    pub correlation: Correlation,
+    /// Leave the target alone unless this system wrote the row: set for rows that left a filter.
+    pub only_if_known: bool,
+}
+
+/// The key columns with their values, in the order of the map.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(pub Vec<(Arc<str>, Value)>);
+
+/// What is to become of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It is there with these columns.
+    Upsert(Columns),
+    /// It is gone.
+    Remove(Removal),
+    /// It was removed at the source: wait until `due`, and then remove it unless it came back.
+    Hold {
+        /// When the hold ends.
+        due: Timestamp,
+        /// What is done then.
+        then: Removal,
+    },
+}
+
+/// The mapped columns of a row. Columns that are not named are never touched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Hash)]
+pub struct Columns {
+    /// Column and value, in the order of the map, without the key's columns.
+    #[serde(rename = "set")]
+    pub values: Vec<(Arc<str>, Value)>,
+    /// The row's state, when the map sets one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// The row's owner, when the map sets one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+}
+
+/// A state and status pair (`statecode`, `statuscode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, Hash)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// `statecode`.
+    pub state: i32,
+    /// `statuscode`; the state's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<i32>,
+}
+
+/// Who owns a row: a user or a team, by GUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum Owner {
+    /// A system user.
+    User(Uuid),
+    /// A team.
+    Team(Uuid),
+}
+
+/// How a row is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum Removal {
+    /// The row is deleted.
+    Delete,
+    /// The row stays and takes this state.
+    Deactivate(State),
+}
+
+impl Row {
+    /// The value of a column, if the row sets it.
+    pub fn column(&self, name: &str) -> Option<&Value> {
+        let Action::Upsert(columns) = &self.action else { return None };
+        let found = columns.values.iter().find(|(column, _)| &**column == name);
+        found.map(|(_, value)| value)
+    }
+
+    /// A hash over what would be written, and by which contract: equal hashes, equal rows.
+    pub fn hash(&self) -> RowHash {
+        let key = serde_json::to_vec(&self.key).unwrap_or_default();
+        let action = serde_json::to_vec(&self.action).unwrap_or_default();
+        RowHash(digest::of([self.to.table.as_bytes(), &*key, &*action]))
+    }
+}
+
+/// The first 128 bits of a SHA-256 over a row; hexadecimal as text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct RowHash([u8; 16]);
+
+impl Serialize for RowHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RowHash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
+        let number = u128::from_str_radix(&text, 16).map_err(serde::de::Error::custom)?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}
+
+impl fmt::Display for RowHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&digest::hex(&self.0))
+    }
+}
+
+impl fmt::Debug for RowHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Shows the key as people write it: the values, joined by commas; commas and backslashes inside a
+/// value are escaped with a backslash. Two keys of one map are equal exactly when these texts are.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (_, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_char(',')?;
+            }
+            for char in value.to_string().chars() {
+                if matches!(char, ',' | '\\') {
+                    f.write_char('\\')?;
+                }
+                f.write_char(char)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_differ_show_differently() {
+        let key = |parts: &[&str]| {
+            Key(parts.iter().map(|text| ("k".into(), Value::Text((*text).into()))).collect())
+                .to_string()
+        };
+        assert_eq!(key(&["US01", "C-1"]), "US01,C-1");
+        assert_ne!(key(&["a,b", "c"]), key(&["a", "b,c"]));
+        assert_ne!(key(&["a\\", "b"]), key(&["a\\,b"]));
+    }
+
+    #[test]
+    fn two_rows_have_one_hash_exactly_when_they_write_the_same() {
+        let row = |name: &str| Row {
+            to: Arc::default(),
+            key: Key(vec![("n".into(), Value::Text("1".into()))]),
+            action: Action::Upsert(Columns {
+                values: vec![("name".into(), Value::Text(name.into()))],
+                ..Columns::default()
+            }),
+            order: Order::emitted_at(Timestamp::UNIX_EPOCH),
+            correlation: Correlation::default(),
+            only_if_known: false,
+        };
+        assert_eq!(row("A").hash(), row("A").hash());
+        assert_ne!(row("A").hash(), row("B").hash());
+    }
+}
