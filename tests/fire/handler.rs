@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 /// How long the host waits for a process to answer at all.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// How long the host waits for an answer: its `functionTimeout`.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -139,7 +139,7 @@ impl Handler {
         let kind = sent.headers().get(CONTENT_TYPE).cloned();
         let text = sent.text().await.ok()?;
         // Anything else hangs the host or fails a call that went well.
-        assert_eq!(kind.as_ref().map(|kind| kind.as_bytes()), Some(&b"application/json"[..]));
+        assert_eq!(kind.as_ref().map(HeaderValue::as_bytes), Some(&b"application/json"[..]));
         let body: Value = serde_json::from_str(&text).expect("the answer is JSON");
         assert!(body.is_object(), "{text}");
         assert!(matches!(status, 200 | 503), "{function} answered {status}: {text}");

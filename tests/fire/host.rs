@@ -9,6 +9,7 @@ use futures::future::{join, join_all};
 use tokio::time::sleep;
 
 use crate::envelope::{self, Retry};
+use crate::handler::Answer;
 use crate::plan::{Batch, Plan};
 use crate::stage::Stage;
 
@@ -97,25 +98,27 @@ impl<'a> Host<'a> {
             let body = envelope::events(partition, &batch.events, Retry { count, most });
             self.tally.borrow_mut().posted += batch.events.len();
             let answer = self.stage.handlers[owner].post("events", body).await;
-            let mut tally = self.tally.borrow_mut();
-            match answer {
-                Some(answer) if answer.is_done() => return,
-                Some(answer) => {
-                    tally.redelivered += 1;
-                    tally.refused_last += usize::from(count >= most.unwrap_or_default());
-                    let reason = answer.body["error"]["message"].as_str().unwrap_or_default();
-                    let reason = reason.split(['(', ';']).next().unwrap_or_default();
-                    *tally.reasons.entry(reason.to_owned()).or_default() += 1;
-                    count = (count + 1).min(most.unwrap_or_default());
-                }
-                None => {
-                    tally.unanswered += 1;
-                    count = 0;
-                }
+            if answer.as_ref().is_some_and(Answer::is_done) {
+                return;
             }
-            drop(tally);
+            count = self.note(answer.as_ref(), (count, most.unwrap_or_default()));
             sleep(Duration::from_millis(if count > 1 { 300 } else { 60 })).await;
         }
+    }
+
+    /// Notes why a delivery is not done; answers the number of its next attempt.
+    fn note(&self, answer: Option<&Answer>, (count, most): (u32, u32)) -> u32 {
+        let mut tally = self.tally.borrow_mut();
+        let Some(answer) = answer else {
+            tally.unanswered += 1;
+            return 0;
+        };
+        tally.redelivered += 1;
+        tally.refused_last += usize::from(count >= most);
+        let reason = answer.body["error"]["message"].as_str().unwrap_or_default();
+        let reason = reason.split(['(', ';']).next().unwrap_or_default();
+        *tally.reasons.entry(reason.to_owned()).or_default() += 1;
+        (count + 1).min(most)
     }
 
     /// Kills processes at their moments, and starts them again at once or a little later.
@@ -142,10 +145,11 @@ impl<'a> Host<'a> {
     async fn working(&self) {
         while !self.done.get() {
             let (taken, most) = self.stage.work_once(self.any()).await;
-            let mut tally = self.tally.borrow_mut();
-            tally.work += taken;
-            tally.handed_out = tally.handed_out.max(most);
-            drop(tally);
+            {
+                let mut tally = self.tally.borrow_mut();
+                tally.work += taken;
+                tally.handed_out = tally.handed_out.max(most);
+            }
             sleep(Duration::from_millis(250)).await;
         }
     }

@@ -3,7 +3,7 @@
 //! everything is quiet, the whole final state is compared with a model of what was said.
 //!
 //!     cargo test --test fire                              a few fixed seeds, and redelivery
-//!     FIRE=long FIRE_SEED=7 cargo test --release --test fire long -- --nocapture
+//!     FIRE=long FIRE_SEED=7 cargo test --release --test fire long_run -- --nocapture
 //!                                                         one seed; FIRE_CHANGES, FIRE_KILLS
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "tests are told their sizes by the environment")]
@@ -89,7 +89,7 @@ async fn whatever_fails_three_processes_end_at_the_newest_accepted_versions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn long() {
+async fn long_run() {
     if std::env::var("FIRE").is_ok_and(|how| how == "long") {
         let changes = size("FIRE_CHANGES", 1_000_000);
         let size = Size {

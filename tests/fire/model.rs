@@ -54,7 +54,6 @@ impl Side {
     /// What becomes of a change on this side.
     fn fate(self, what: What) -> Fate {
         match (self, what) {
-            (_, What::There) => Fate::There,
             (_, What::Gone) => Fate::Gone,
             (_, What::Unreadable) => Fate::Unread,
             (_, What::Keyless | What::LongForBoth) | (Self::Contact, What::LongForContact) => {
@@ -63,7 +62,8 @@ impl Side {
             (Self::Account, What::RefusedAccount) | (Self::Contact, What::RefusedContact) => {
                 Fate::Refused
             }
-            (Self::Account, What::LongForContact | What::RefusedContact)
+            (_, What::There)
+            | (Self::Account, What::LongForContact | What::RefusedContact)
             | (Self::Contact, What::RefusedAccount) => Fate::There,
         }
     }

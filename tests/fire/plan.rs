@@ -111,11 +111,9 @@ fn change(dice: &mut Rng, number: usize, key: usize, place: u64) -> Said {
     };
     // Now and then a change says what the one before it said.
     let told = place - u64::from(dice.u32(0..10) == 0);
-    let length = match what {
-        What::LongForBoth => 161,
-        What::LongForContact => 51 + dice.usize(0..100),
-        _ => 0,
-    };
+    let spare = 51 + dice.usize(0..100);
+    let long = (what == What::LongForContact).then_some(spare);
+    let length = if what == What::LongForBoth { 161 } else { long.unwrap_or_default() };
     let name = format!("{:x<length$}", format!("thing {key} {told}."));
     let note = (!told.is_multiple_of(7)).then(|| format!("note {told}"));
     let body = body((key, place, number), what, &name, note.as_deref());
@@ -134,10 +132,8 @@ fn body(
     let odd = i64::try_from(number * 7_919 % 100_000).unwrap();
     let second = i64::try_from(place).unwrap();
     let millis = if versioned { start + odd } else { start + second * 10 };
-    let codes = match what {
-        What::Keyless => vec![format!("/Thing#ERP:{number}")],
-        _ => vec![format!("/Thing#ERP:{number}"), format!("/Thing#SAP:K{key:06}")],
-    };
+    let mut codes = vec![format!("/Thing#ERP:{number}"), format!("/Thing#SAP:K{key:06}")];
+    codes.truncate(if what == What::Keyless { 1 } else { 2 });
     let mut event = json!({
         "TimeStamp": Timestamp::from_millisecond(millis).unwrap().to_string(),
         "VersionChangeType": if what == What::Gone { "Removed" } else { "Changed" },
@@ -169,7 +165,7 @@ fn partitions(dice: &mut Rng, size: Size, said: &[Said]) -> Vec<Vec<Batch>> {
         let times = 1 + usize::from(dice.u32(0..8) == 0);
         for _ in 0..times {
             let late = match dice.u32(0..20) {
-                0 => dice.usize(0..size.changes / 2 + 1),
+                0 => dice.usize(0..=size.changes / 2),
                 1..5 => dice.usize(0..30),
                 _ => 0,
             };

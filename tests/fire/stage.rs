@@ -30,7 +30,7 @@ const MAPS: [&str; 3] = ["thing-account", "thing-contact", "single-customer"];
 /// How long a message that was taken stays out of sight.
 const HIDDEN: Duration = Duration::from_secs(15);
 /// How long everything may take to become quiet.
-const QUIET: Duration = Duration::from_secs(240);
+const QUIET: Duration = Duration::from_mins(4);
 
 pub(crate) struct Stage {
     pub(crate) proxy: Proxy,
