@@ -191,8 +191,9 @@ impl Ledger {
         let (mut done, mut again) = (Vec::new(), Vec::new());
         for (at, mut item) in items.into_iter().enumerate() {
             let (afresh, failed) = match error {
-                store::Error::Conflict { index } => (*index == at, false),
-                store::Error::Unavailable { .. } => (true, false),
+                // The store names one conflict, but where one entry changed others did too: two
+                // deliveries that share keys would otherwise find them out one round after the other.
+                store::Error::Conflict { .. } | store::Error::Unavailable { .. } => (true, false),
                 store::Error::TooLarge { index } => (false, index.is_none_or(|index| index == at)),
                 store::Error::Unauthorised { .. } | store::Error::Invalid { .. } => (false, true),
             };
