@@ -17,11 +17,18 @@ pub fn answer(state: &State, method: &Method, path: &str, body: &[u8]) -> Answer
         ("GET", "counters") => counters(state),
         ("GET", "dump") => Answer::json(200, dump(&state.world().env)),
         ("POST", "faults") => faults(state, body),
+        ("GET", "webhooks") => told(state),
+        ("POST", "webhooks") => webhooks(state, body),
+        ("POST", name) if name.starts_with("bus/") => messages(state, name),
         ("POST", "reset") => {
             state.reset();
             Answer::empty(204)
         }
-        _ => failed(404, "there is GET counters, GET dump, POST faults and POST reset"),
+        _ => failed(
+            404,
+            "there is GET counters, GET dump, GET webhooks, POST webhooks, POST bus/<endpoint>, POST \
+             faults and POST reset",
+        ),
     }
 }
 
@@ -29,6 +36,38 @@ fn counters(state: &State) -> Answer {
     match serde_json::to_string(&*state.counters()) {
         Ok(text) => Answer::json(200, text),
         Err(_) => failed(500, "the counters cannot be shown"),
+    }
+}
+
+/// How many webhooks went which way.
+fn told(state: &State) -> Answer {
+    match serde_json::to_string(&state.trouble().told) {
+        Ok(text) => Answer::json(200, text),
+        Err(_) => failed(500, "the counts cannot be shown"),
+    }
+}
+
+/// Sets the shares of webhooks that go wrong.
+fn webhooks(state: &State, body: &[u8]) -> Answer {
+    match serde_json::from_slice(body) {
+        Ok(shares) => {
+            state.trouble().shares = shares;
+            Answer::empty(204)
+        }
+        Err(_) => failed(
+            400,
+            r#"send {"lost":0.05,"doubled":0.05,"late":0.1,"late_seconds":2,"cut":0.01}"#,
+        ),
+    }
+}
+
+/// Takes up to a thousand messages of an endpoint that is a queue, topic or event hub.
+fn messages(state: &State, name: &str) -> Answer {
+    let endpoint = name.trim_start_matches("bus/");
+    let taken = state.buses().take(endpoint, 1_000);
+    match serde_json::to_string(&taken) {
+        Ok(text) => Answer::json(200, text),
+        Err(_) => failed(500, "the messages cannot be shown"),
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Args {
     /// Callers lack the permissions for secured columns
     #[arg(long)]
     pub column_security: bool,
+    /// Privileges that callers lack, such as prvDeleteAccount,prvWriteContact
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub deny: Vec<String>,
     /// Scheme and host in the addresses of answers, instead of each request's own
     #[arg(long, value_name = "URL")]
     pub origin: Option<String>,
@@ -56,6 +59,7 @@ impl Args {
             origin: self.origin,
             secret: self.secret,
             column_security: self.column_security,
+            denied: self.deny,
             chance: self.seed.map_or_else(Chance::from_system, Chance::seeded),
             ..Options::default()
         }

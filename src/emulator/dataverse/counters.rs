@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::emulator::dataverse::call::Call;
 use crate::emulator::dataverse::multiple::NAMESPACE;
-use crate::emulator::dataverse::session::{Change, Message};
+use crate::emulator::dataverse::session::{Done, Message};
 
 /// The counters since the start or the last reset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -16,6 +16,8 @@ pub struct Counters {
     pub requests: BTreeMap<String, u64>,
     /// The same with batches opened: each part counts, the batch itself does not.
     pub operations: BTreeMap<String, u64>,
+    /// Those of them that were to change or delete a row that was not there.
+    pub absent: u64,
     /// Answers by HTTP status.
     pub statuses: BTreeMap<u16, u64>,
     /// Rows written.
@@ -45,6 +47,7 @@ impl Written {
             Message::Create => self.created += 1,
             Message::Update => self.updated += 1,
             Message::Delete => self.deleted += 1,
+            Message::Associate | Message::Disassociate | Message::Merge => {}
         }
     }
 }
@@ -66,17 +69,18 @@ impl Counters {
     }
 
     /// Counts what one request did.
-    pub fn done(&mut self, changes: &[Change], operations: BTreeMap<String, u64>) {
+    pub fn done(&mut self, Done { changes, answered, absent, .. }: Done) {
+        self.absent += absent;
         for change in changes {
             self.rows.note(change.message);
             match self.tables.get_mut(&change.table) {
                 Some(written) => written.note(change.message),
                 None => {
-                    self.tables.entry(change.table.clone()).or_default().note(change.message);
+                    self.tables.entry(change.table).or_default().note(change.message);
                 }
             }
         }
-        for (kind, count) in operations {
+        for (kind, count) in answered {
             *self.operations.entry(kind).or_default() += count;
         }
     }

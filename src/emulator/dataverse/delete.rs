@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::emulator::dataverse::derive;
 use crate::emulator::dataverse::model::{Cell, ColumnDefinition, OnDelete};
 use crate::emulator::dataverse::refusal::Refusal;
 use crate::emulator::dataverse::session::Session;
+use crate::emulator::dataverse::{derive, privileges};
 
 /// Deletes a row. Refuses an absent row, users, and rows that others restrict.
 pub fn row(session: &mut Session<'_>, table: &str, id: Uuid) -> Result<(), Refusal> {
     session.row(table, id)?;
+    privileges::permit(session.env, table, "Delete")?;
     if ["systemuser", "businessunit", "organization"].contains(&table) {
         return Err(associated());
     }

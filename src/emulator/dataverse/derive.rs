@@ -48,10 +48,15 @@ pub fn modified(caller: &Caller, now: Timestamp, definition: &Definition, cells:
     }
 }
 
-/// Brings the columns that follow from others up to date.
-pub fn follow(env: &Environment, now: Timestamp, definition: &Definition, cells: &mut Cells) {
+/// Brings the columns that follow from others up to date; `given` are the columns of the request.
+pub fn follow(
+    env: &Environment,
+    now: Timestamp,
+    definition: &Definition,
+    (cells, given): (&mut Cells, &[String]),
+) {
     full_name(definition, cells);
-    owner(env, definition, cells);
+    owner(env, definition, cells, given);
     money(env, definition, cells);
     images(now, definition, cells);
 }
@@ -73,7 +78,17 @@ fn full_name(definition: &Definition, cells: &mut Cells) {
     }
 }
 
-fn owner(env: &Environment, definition: &Definition, cells: &mut Cells) {
+/// Whether rows may belong to another business unit than their owner's.
+fn units_are_free(env: &Environment) -> bool {
+    let organization = env.tables.get("organization").and_then(|table| table.rows.first());
+    let settings = organization.and_then(|(_, row)| row.cells.get("orgdborgsettings"));
+    let Some(Cell::Text(settings)) = settings else { return false };
+    settings.contains("<EnableOwnershipAcrossBusinessUnits>true<")
+}
+
+/// Whose the row is, and the unit it belongs to: the owner's own, unless the environment lets a request
+/// name another one. A row that gets another owner goes to that one's unit.
+fn owner(env: &Environment, definition: &Definition, cells: &mut Cells, given: &[String]) {
     if definition.ownership != Ownership::User {
         return;
     }
@@ -87,7 +102,10 @@ fn owner(env: &Environment, definition: &Definition, cells: &mut Cells) {
         .and_then(|table| table.rows.get(&id))
         .and_then(|row| row.cells.get("businessunitid").cloned());
     put(definition, cells, own, Cell::Lookup { table, id });
-    if let Some(unit) = unit {
+    let names = |column: &str| given.iter().any(|name| name == column);
+    let stays = names("owningbusinessunit") || !names("ownerid");
+    let has = cells.contains_key("owningbusinessunit");
+    if let Some(unit) = unit.filter(|_| !(has && stays && units_are_free(env))) {
         put(definition, cells, "owningbusinessunit", unit);
     }
 }

@@ -161,7 +161,7 @@ fn put(
         cells.insert(column.to_owned(), cell);
     }
     derive::modified(&session.caller, session.now, definition, &mut cells);
-    derive::follow(session.env, session.now, definition, &mut cells);
+    derive::follow(session.env, session.now, definition, (&mut cells, &[]));
     session.replace(table, row, cells, vec![column.to_owned()])
 }
 

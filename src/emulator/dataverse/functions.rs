@@ -12,10 +12,10 @@ use crate::emulator::dataverse::index;
 use crate::emulator::dataverse::model::Environment;
 use crate::emulator::dataverse::multiple::NAMESPACE;
 use crate::emulator::dataverse::refusal::Refusal;
-use crate::emulator::dataverse::relation;
+use crate::emulator::dataverse::relation::{self, Relation};
 use crate::emulator::dataverse::render::{self, Object};
 use crate::emulator::dataverse::session::Session;
-use crate::emulator::dataverse::{bulk_delete, write};
+use crate::emulator::dataverse::{bulk_delete, merge, privileges, write};
 
 /// Runs a function or an action that is bound to nothing; nothing when there is none of this name.
 pub fn unbound(
@@ -24,7 +24,7 @@ pub fn unbound(
     segment: &Segment,
 ) -> Option<Result<Answer, Refusal>> {
     let name = segment.name.strip_prefix(NAMESPACE).unwrap_or(&segment.name);
-    let action = ["BulkDelete", "ReactivateEntityKey", "PublishXml", "PublishAllXml"];
+    let action = ["BulkDelete", "Merge", "ReactivateEntityKey", "PublishXml", "PublishAllXml"];
     let verb = if action.contains(&name) { Method::POST } else { Method::GET };
     let fits = call.method == verb && call.path.len() == 1;
     match name {
@@ -34,6 +34,7 @@ pub fn unbound(
         "RetrieveTotalRecordCount" => Some(total_count(session, call, segment)),
         "RetrieveCurrentOrganization" => Some(Ok(organization(session, call))),
         "BulkDelete" => Some(bulk_delete::run(session, call)),
+        "Merge" => Some(merge::run(session, call)),
         "ReactivateEntityKey" => Some(reactivate_key(session, call)),
         // Definitions are in force as soon as they are written.
         "PublishXml" | "PublishAllXml" => Some(Ok(Answer::empty(204))),
@@ -48,11 +49,27 @@ fn is_known(name: &str) -> bool {
         "RetrieveTotalRecordCount",
         "RetrieveCurrentOrganization",
         "BulkDelete",
+        "Merge",
         "ReactivateEntityKey",
         "PublishXml",
         "PublishAllXml",
     ]
     .contains(&name)
+}
+
+/// Answers a function that is bound to one row; nothing when there is none of this name.
+pub fn asked(session: &Session<'_>, call: &Call, name: &str) -> Option<Result<Answer, Refusal>> {
+    if name.strip_prefix(NAMESPACE) != Some("RetrieveUserPrivileges") {
+        return None;
+    }
+    Some(write::locate(session, call).and_then(|located| {
+        located.existing(session.env)?;
+        if located.table != "systemuser" {
+            return Err(Refusal::no_segment(name));
+        }
+        let held = [("RolePrivileges", privileges::held(session.env).to_string())];
+        Ok(answer(call, "RetrieveUserPrivilegesResponse", &held))
+    }))
 }
 
 /// Runs an action that is bound to one row.
@@ -65,15 +82,18 @@ pub fn bound(session: &mut Session<'_>, call: &Call, name: &str) -> Result<Answe
         ("team", "RemoveMembersTeam") => false,
         _ => return Err(Refusal::no_segment(name)),
     };
-    let relation = relation::find(session.env, "team", "teammembership_association")
-        .ok_or_else(|| Refusal::no_segment(name))?;
+    let relation = relation::find(session.env, "team", "teammembership_association");
+    // Members have messages of their own, so no Associate is raised.
+    let Some(Relation::Pairs { place, .. }) = relation else {
+        return Err(Refusal::no_segment(name));
+    };
     let request: Members = body::read(&call.body, name)?;
     for member in request.members {
         session.row("systemuser", member.id)?;
         if joins {
-            relation::tie(session, &relation, (id, "team"), ("systemuser", member.id))?;
+            session.pair(place, (id, member.id));
         } else {
-            relation::untie(session, &relation, id, member.id)?;
+            session.part(place, (id, member.id));
         }
     }
     Ok(Answer::empty(204))

@@ -80,6 +80,8 @@ pub struct Limits {
 struct Window {
     arrivals: VecDeque<Timestamp>,
     spent: VecDeque<(Timestamp, Duration)>,
+    /// The sum of what was spent.
+    total: Duration,
     running: usize,
 }
 
@@ -116,7 +118,7 @@ impl Limits {
             window.arrivals.pop_front();
         }
         window.arrivals.push_back(now);
-        let spent = window.total();
+        let spent = window.total;
         if let Some(refusal) = refused(&settings, window, spent, now) {
             return Err(refusal);
         }
@@ -132,6 +134,7 @@ impl Limits {
         if let Some(window) = self.windows.get_mut(place) {
             window.running = window.running.saturating_sub(1);
             window.spent.push_back((now, took));
+            window.total += took;
         }
     }
 }
@@ -141,13 +144,9 @@ impl Window {
         while self.arrivals.front().is_some_and(|arrival| *arrival <= oldest) {
             self.arrivals.pop_front();
         }
-        while self.spent.front().is_some_and(|(end, _)| *end <= oldest) {
-            self.spent.pop_front();
+        while let Some((_, took)) = self.spent.pop_front_if(|(end, _)| *end <= oldest) {
+            self.total = self.total.saturating_sub(took);
         }
-    }
-
-    fn total(&self) -> Duration {
-        self.spent.iter().map(|(_, took)| *took).sum()
     }
 }
 

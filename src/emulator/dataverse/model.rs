@@ -3,13 +3,12 @@
 //! Everything above (the HTTP surface, queries, metadata) reads and writes these types; they know
 //! nothing of HTTP or OData.
 
-use std::collections::BTreeMap;
-
 use indexmap::{IndexMap, IndexSet};
-use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use super::record::{Cell, Record};
 
 /// All tables, by logical name.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +25,8 @@ pub struct Environment {
     pub metadata_version: i64,
     /// Whether callers lack the permissions for secured columns: these read as null and refuse writes.
     pub column_security: bool,
+    /// Privileges that callers lack, such as `prvDeleteAccount`.
+    pub denied: std::collections::BTreeSet<String>,
 }
 
 impl Environment {
@@ -204,6 +205,9 @@ pub struct ColumnDefinition {
     /// Set by the system only.
     #[serde(default)]
     pub read_only: bool,
+    /// Never shown: a secret that can only be set.
+    #[serde(default)]
+    pub write_only: bool,
     /// Column security is on.
     #[serde(default)]
     pub secured: bool,
@@ -232,6 +236,7 @@ impl ColumnDefinition {
             targets: Vec::new(),
             required: Required::None,
             read_only: false,
+            write_only: false,
             secured: false,
             behavior: None,
             metadata_id: Uuid::new_v4(),
@@ -347,54 +352,4 @@ pub struct KeyDefinition {
 
 fn active() -> String {
     "Active".to_owned()
-}
-
-/// One row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Record {
-    /// Its primary id.
-    pub id: Uuid,
-    /// Its version: `@odata.etag` is `W/"<version>"`.
-    pub version: i64,
-    /// Its cells by logical name; a column without a cell is null.
-    pub cells: BTreeMap<String, Cell>,
-}
-
-/// The value of one column of one row.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Cell {
-    /// Text and memo.
-    Text(String),
-    /// Whole numbers, choices, states.
-    Integer(i64),
-    /// Decimal and money, digits kept.
-    Decimal(Decimal),
-    /// Floating point.
-    Double(f64),
-    /// Yes or no.
-    Boolean(bool),
-    /// A moment, whole seconds.
-    Time(Timestamp),
-    /// A date alone.
-    Date(Date),
-    /// An id that is no lookup.
-    Guid(Uuid),
-    /// Chosen numbers, ascending.
-    Choices(Vec<i32>),
-    /// A reference.
-    Lookup {
-        /// The table referred to.
-        table: String,
-        /// The row referred to.
-        id: Uuid,
-    },
-    /// The bytes of a file or image column.
-    Bytes {
-        /// The id shown on read.
-        id: Uuid,
-        /// The file's name.
-        name: String,
-        /// Its content.
-        content: bytes::Bytes,
-    },
 }

@@ -108,7 +108,7 @@ fn related(
 ) -> Result<Vec<(String, String)>, Refusal> {
     let narrow = match relation {
         Relation::Children { column, .. } => format!("_{column}_value eq {id}"),
-        Relation::Pairs { place, table, first } => {
+        Relation::Pairs { place, table, first, .. } => {
             let primary = &session.table(table)?.definition.primary_id;
             let pairs = session.env.many_to_many.get(*place).map(|relation| &relation.pairs);
             let others = pairs.into_iter().flatten().filter_map(|(one, other)| {

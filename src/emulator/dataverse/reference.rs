@@ -45,7 +45,7 @@ fn many(
                 _ => return Err(Refusal::payload("Say which row to disassociate.")),
             };
             session.row(relation.table(), other)?;
-            relation::untie(session, relation, id, other)?;
+            relation::untie(session, relation, (id, table), other)?;
         }
         _ => return Err(call.unknown()),
     }

@@ -5,13 +5,15 @@ use uuid::Uuid;
 
 use crate::emulator::dataverse::model::{Cell, Environment};
 use crate::emulator::dataverse::refusal::Refusal;
-use crate::emulator::dataverse::session::Session;
+use crate::emulator::dataverse::session::{Besides, Message, Session};
 
 /// What a collection-valued navigation property leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// Rows of `table` whose lookup `column` refers to this row.
     Children {
+        /// The relationship's schema name.
+        name: String,
         /// The table of the children.
         table: String,
         /// Their lookup column.
@@ -19,6 +21,8 @@ pub enum Relation {
     },
     /// Rows associated through the many-to-many relationship at this place.
     Pairs {
+        /// The relationship's schema name.
+        name: String,
         /// Its place in the environment's list.
         place: usize,
         /// The table on the other side.
@@ -35,6 +39,12 @@ impl Relation {
             Self::Children { table, .. } | Self::Pairs { table, .. } => table,
         }
     }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Children { name, .. } | Self::Pairs { name, .. } => name,
+        }
+    }
 }
 
 /// The relation behind a collection-valued navigation property of a table.
@@ -49,8 +59,8 @@ fn children(env: &Environment, table: &str, navigation: &str) -> Option<Relation
             let mut targets = column.targets.iter();
             targets.any(|target| target.table == table && target.collection == navigation)
         })?;
-        let table = definition.logical_name.clone();
-        Some(Relation::Children { table, column: column.logical_name.clone() })
+        let (name, table) = (navigation.to_owned(), definition.logical_name.clone());
+        Some(Relation::Children { name, table, column: column.logical_name.clone() })
     })
 }
 
@@ -59,19 +69,18 @@ fn pairs(env: &Environment, table: &str, navigation: &str) -> Option<Relation> {
         let leaves = |side: &crate::emulator::dataverse::model::Side| {
             side.table == table && side.navigation == navigation
         };
+        let name = relation.schema_name.clone();
         if leaves(&relation.first) {
-            return Some(Relation::Pairs {
-                place,
-                table: relation.second.table.clone(),
-                first: true,
-            });
+            let table = relation.second.table.clone();
+            return Some(Relation::Pairs { name, place, table, first: true });
         }
-        let second = leaves(&relation.second);
-        second.then(|| Relation::Pairs { place, table: relation.first.table.clone(), first: false })
+        let table = relation.first.table.clone();
+        leaves(&relation.second).then_some(Relation::Pairs { name, place, table, first: false })
     })
 }
 
-/// Ties `other` to `id` through a relation. Refuses rows of the wrong table.
+/// Ties `other` to `id` through a relation, which raises Associate; where a lookup is set by it, the
+/// child's Update too. Refuses rows of the wrong table.
 pub fn tie(
     session: &mut Session<'_>,
     relation: &Relation,
@@ -85,29 +94,38 @@ pub fn tie(
     match relation {
         Relation::Children { column, .. } => {
             let parent = Cell::Lookup { table: owner.to_owned(), id };
-            point(session, table, other, column, Some(parent))
+            point(session, table, other, column, Some(parent))?;
         }
         Relation::Pairs { place, first, .. } => {
-            session.pair(*place, if *first { (id, other) } else { (other, id) });
-            Ok(())
+            if !session.pair(*place, if *first { (id, other) } else { (other, id) }) {
+                return Ok(());
+            }
         }
     }
+    let besides = Besides::Related(relation.name().to_owned(), (table.to_owned(), other));
+    session.raise(Message::Associate, (owner, id), Vec::new(), besides);
+    Ok(())
 }
 
-/// Unties `other` from `id`.
+/// Unties `other` from `id`, which raises Disassociate.
 pub fn untie(
     session: &mut Session<'_>,
     relation: &Relation,
-    id: Uuid,
+    (id, owner): (Uuid, &str),
     other: Uuid,
 ) -> Result<(), Refusal> {
     match relation {
-        Relation::Children { table, column } => point(session, table, other, column, None),
+        Relation::Children { table, column, .. } => point(session, table, other, column, None)?,
         Relation::Pairs { place, first, .. } => {
-            session.part(*place, if *first { (id, other) } else { (other, id) });
-            Ok(())
+            if !session.part(*place, if *first { (id, other) } else { (other, id) }) {
+                return Ok(());
+            }
         }
     }
+    let other = (relation.table().to_owned(), other);
+    let besides = Besides::Related(relation.name().to_owned(), other);
+    session.raise(Message::Disassociate, (owner, id), Vec::new(), besides);
+    Ok(())
 }
 
 /// Sets one lookup of one row.

@@ -131,7 +131,7 @@ impl<'a> View<'a> {
             object.raw(&name, &record.version.to_string());
             return;
         }
-        let hidden = column.secured && self.env.column_security;
+        let hidden = column.write_only || column.secured && self.env.column_security;
         let cell = record.cells.get(&column.logical_name).filter(|_| !hidden);
         let Some(cell) = cell else {
             object.raw(&name, "null");

@@ -1,6 +1,7 @@
 //! The way of an HTTP request: read, count, authenticate, limit, perhaps spoil, answer. Everything below
 //! `/_emulator` is the operator's and knows no limits or faults.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use axum::routing::any;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::chance::Chance;
 use crate::emulator::dataverse::admin;
 use crate::emulator::dataverse::answer::Answer;
 use crate::emulator::dataverse::call::{self, Call};
@@ -25,6 +27,7 @@ use crate::emulator::dataverse::refusal::Refusal;
 use crate::emulator::dataverse::service;
 use crate::emulator::dataverse::session::Session;
 use crate::emulator::dataverse::state::State;
+use crate::emulator::dataverse::steps::{self, Mode};
 
 /// The largest body, in bytes: the service takes files up to 128 MB in one request.
 const LARGEST_BODY: usize = 130 * 1024 * 1024;
@@ -136,24 +139,24 @@ fn leave(state: &State, place: &Place, took: Duration) {
 /// Answers the request unless a fault says otherwise.
 async fn spoiled(state: &State, call: &Call) -> Served {
     let drawn = state.faults().draw(&state.options.chance, call.method.as_str(), &call.url);
-    let Some(fault) = drawn else { return Served::Answer(done(state, call)) };
+    let Some(fault) = drawn else { return Served::Answer(done(state, call).await) };
     state.counters().injected(&fault.kind.name());
     match fault.kind {
         Kind::Throttled | Kind::Before(_) | Kind::Deadlock | Kind::Timeout | Kind::Aborted => {
             Served::Answer(shown(fault, call))
         }
         Kind::After(_) => {
-            done(state, call);
+            done(state, call).await;
             Served::Answer(shown(fault, call))
         }
         Kind::Cut => Served::Cut,
         Kind::Lost => {
-            done(state, call);
+            done(state, call).await;
             Served::Cut
         }
         Kind::Slow => {
             tokio::time::sleep(fault.span).await;
-            Served::Answer(done(state, call))
+            Served::Answer(done(state, call).await)
         }
     }
 }
@@ -163,21 +166,72 @@ fn shown(fault: Fault, call: &Call) -> Answer {
     Answer::refused(&refusal, &call.prefer)
 }
 
-fn done(state: &State, call: &Call) -> Answer {
+/// Carries a request out. When synchronous steps listen to what it does, it is taken back, they are
+/// asked, and it is carried out again, with the operations refused that they refuse.
+async fn done(state: &State, call: &Call) -> Answer {
+    let seed = state.options.chance.below(u64::MAX);
+    match attempted(state, call, seed, None) {
+        Attempted::Done(answer) => answer,
+        Attempted::Asks(jobs) => {
+            let refusals = steps::ask(state, jobs).await;
+            match attempted(state, call, seed, Some(refusals)) {
+                Attempted::Done(answer) => answer,
+                Attempted::Asks(_) => Answer::refused(&Refusal::payload(""), &call.prefer),
+            }
+        }
+    }
+}
+
+/// Answers a request at once, for fuzzers; nothing when steps listen to it.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn answered(state: &State, call: &Call) -> Option<Answer> {
+    match attempted(state, call, 0, None) {
+        Attempted::Done(answer) => Some(answer),
+        Attempted::Asks(_) => None,
+    }
+}
+
+enum Attempted {
+    Done(Answer),
+    Asks(Vec<steps::Job>),
+}
+
+/// One attempt; both attempts of a request draw the same ids.
+fn attempted(
+    state: &State,
+    call: &Call,
+    seed: u64,
+    agreed: Option<BTreeMap<usize, Refusal>>,
+) -> Attempted {
     let mut world = state.world();
     let caller = match caller::of(call, &world.env) {
         Ok(caller) => caller,
-        Err(refusal) => return Answer::refused(&refusal, &call.prefer),
+        Err(refusal) => return Attempted::Done(Answer::refused(&refusal, &call.prefer)),
     };
-    let (chance, now) = (&state.options.chance, state.options.clock.now());
-    let mut session = Session::new(&mut world, chance, caller, now);
+    let chance = Chance::seeded(seed);
+    let now = state.options.clock.now();
+    let on = steps::Occasion { caller, now, chance: &chance };
+    let mut session = Session::new(&mut world, &chance, caller, now);
+    let first = agreed.is_none();
+    session.refusals = agreed.unwrap_or_default();
     let answer = service::answer(&mut session, call);
+    if first {
+        let asks = steps::jobs(session.env, session.changes(), Mode::Synchronous, on);
+        if !asks.is_empty() {
+            session.take_all_back();
+            return Attempted::Asks(asks);
+        }
+    }
     let done = session.finish();
     if done.defines {
         world.redefined();
     }
-    state.counters().done(&done.changes, done.answered);
-    answer
+    let jobs = steps::queued(&world.env, &done.changes, on, &mut state.trouble());
+    for job in jobs {
+        state.send(job);
+    }
+    state.counters().done(done);
+    Attempted::Done(answer)
 }
 
 fn unauthorized(call: &Call) -> Answer {

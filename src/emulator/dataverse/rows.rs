@@ -70,13 +70,31 @@ fn insert(
         set_pair(&mut cells, pair);
     }
     derive::created(session, definition, &mut cells);
-    derive::follow(session.env, session.now, definition, &mut cells);
+    derive::follow(session.env, session.now, definition, (&mut cells, &columns));
     check_required(definition, &cells)?;
+    let unit = (table == "businessunit").then(|| cells.get("name").cloned()).flatten();
     session.insert(table, id, cells, columns)?;
+    if let Some(name) = unit {
+        default_team(session, id, name)?;
+    }
     for (navigation, array) in children {
         attach(session, (table, id), &navigation, array)?;
     }
     Ok(id)
+}
+
+/// Every business unit has a team of its own, which has its name (Dataverse, default teams).
+fn default_team(session: &mut Session<'_>, unit: Uuid, name: Cell) -> Result<(), Refusal> {
+    let Ok(team) = session.table("team") else { return Ok(()) };
+    let mut cells: Cells = [
+        ("name".to_owned(), name),
+        ("isdefault".to_owned(), Cell::Boolean(true)),
+        ("teamtype".to_owned(), Cell::Integer(0)),
+        ("businessunitid".to_owned(), Cell::Lookup { table: "businessunit".to_owned(), id: unit }),
+    ]
+    .into();
+    derive::created(session, &team.definition, &mut cells);
+    session.insert("team", session.chance.uuid(), cells, Vec::new())
 }
 
 fn nested(session: &mut Session<'_>, table: &str, value: &RawValue) -> Result<Uuid, Refusal> {
@@ -162,11 +180,11 @@ fn write(
     wanted: Vec<(String, Option<Cell>)>,
 ) -> Result<(), Refusal> {
     let mut cells = session.row(table, id)?.cells.clone();
-    let columns = wanted.iter().map(|(name, _)| name.clone()).collect();
+    let columns: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
     apply(&mut cells, wanted);
     let definition = &session.table(table)?.definition;
     derive::modified(&session.caller, session.now, definition, &mut cells);
-    derive::follow(session.env, session.now, definition, &mut cells);
+    derive::follow(session.env, session.now, definition, (&mut cells, &columns));
     check_required(definition, &cells)?;
     session.replace(table, id, cells, columns)
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use crate::emulator::dataverse::model::{Cell, Environment, Record};
+use crate::emulator::dataverse::merge;
+use crate::emulator::dataverse::model::{Cell, Environment, Record, Table};
 use crate::emulator::dataverse::schema::stable_id;
 
 /// The application user in whose name requests run.
@@ -52,6 +53,7 @@ pub fn environment(env: &mut Environment, now: Timestamp) {
                 ("businessunitid", in_unit()),
             ],
         ),
+        ("role", stable_id("role"), vec![("name", text("Concord")), ("businessunitid", in_unit())]),
         (
             "transactioncurrency",
             stable_id("transactioncurrency"),
@@ -76,6 +78,15 @@ pub fn environment(env: &mut Environment, now: Timestamp) {
         add(env, "sdkmessage", stable_id(&format!("sdkmessage/{message}")), name);
     }
     message_filters(env);
+    if let Some(own) =
+        env.tables.get_mut("systemuser").and_then(|users| users.rows.get_mut(&user()))
+    {
+        own.cells.insert("applicationid".to_owned(), Cell::Guid(stable_id("entra/application")));
+    }
+    let mut roles = env.many_to_many.iter_mut();
+    if let Some(roles) = roles.find(|relation| relation.intersect == "systemuserroles") {
+        roles.pairs.insert((user(), stable_id("role")));
+    }
 }
 
 fn person(name: &str, mail: &str, unit: Cell) -> Named {
@@ -91,21 +102,31 @@ fn person(name: &str, mail: &str, unit: Cell) -> Named {
 }
 
 /// UpsertMultiple has no filters of its own (Dataverse, bulk operation messages).
-const MESSAGES: [&str; 6] =
-    ["Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple", "UpsertMultiple"];
+const MESSAGES: [&str; 9] = [
+    "Create",
+    "Update",
+    "Delete",
+    "Associate",
+    "Disassociate",
+    "Merge",
+    "CreateMultiple",
+    "UpdateMultiple",
+    "UpsertMultiple",
+];
 
 /// Says for every table which messages it takes: one row of `sdkmessagefilters` each. Tables that have
-/// their rows already are left alone.
+/// their rows already are left alone. Associate and Disassociate are of no table.
 pub fn message_filters(env: &mut Environment) {
-    let tables: Vec<(String, bool)> = env
-        .tables
-        .values()
-        .map(|table| (table.definition.logical_name.clone(), table.definition.bulk))
-        .collect();
-    for (table, bulk) in tables {
+    let facts = |table: &Table| {
+        let definition = &table.definition;
+        (definition.logical_name.clone(), definition.bulk, merge::is_offered(definition))
+    };
+    let tables: Vec<(String, bool, bool)> = env.tables.values().map(facts).collect();
+    for (table, bulk, merges) in tables {
         let single = ["Create", "Update", "Delete"].into_iter();
+        let merge = ["Merge"].into_iter().filter(|_| merges);
         let many = ["CreateMultiple", "UpdateMultiple"].into_iter().filter(|_| bulk);
-        for message in single.chain(many) {
+        for message in single.chain(merge).chain(many) {
             let id = stable_id(&format!("sdkmessagefilter/{message}/{table}"));
             let message = stable_id(&format!("sdkmessage/{message}"));
             let cells = vec![

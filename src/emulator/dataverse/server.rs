@@ -11,6 +11,7 @@ use crate::emulator::dataverse::connection::{Acceptor, Connection};
 use crate::emulator::dataverse::router::router;
 use crate::emulator::dataverse::schema;
 use crate::emulator::dataverse::state::{Options, State};
+use crate::emulator::dataverse::steps;
 
 /// A running emulator. Dropping it ends it.
 #[derive(Debug)]
@@ -51,6 +52,13 @@ pub async fn serve(options: Options) -> Result<Server, Error> {
     let address = listener.local_addr().map_err(refused)?;
     let service = router(Arc::clone(&state)).into_make_service_with_connect_info::<Connection>();
     let mut task = JoinSet::new();
+    if let Some(jobs) = state.jobs() {
+        let state = Arc::clone(&state);
+        task.spawn(async move {
+            steps::run(state, jobs).await;
+            Ok(())
+        });
+    }
     task.spawn(async move { axum::serve(Acceptor(listener), service).await });
     Ok(Server { address, state, task })
 }

@@ -5,6 +5,7 @@ use axum::http::Method;
 
 use crate::emulator::dataverse::answer::Answer;
 use crate::emulator::dataverse::call::Call;
+use crate::emulator::dataverse::condition::Condition;
 use crate::emulator::dataverse::refusal::Refusal;
 use crate::emulator::dataverse::relation::Relation;
 use crate::emulator::dataverse::session::Session;
@@ -27,8 +28,15 @@ pub fn answer(session: &mut Session<'_>, call: &Call) -> Answer {
 pub fn one(session: &mut Session<'_>, call: &Call) -> Answer {
     session.tag = call.option("tag").map(str::to_owned);
     *session.answered.entry(counters::kind(call)).or_default() += 1;
-    let answer = session.attempt(|session| route(session, call));
+    session.operation += 1;
+    let refused = session.refusals.get(&session.operation).cloned();
+    let answer = session.attempt(|session| {
+        let answer = route(session, call)?;
+        refused.map_or(Ok(answer), Err)
+    });
     let answer = answer.unwrap_or_else(|refusal| Answer::refused(&refusal, &call.prefer));
+    let wants_row = call.method == Method::DELETE || Condition::of(call) == Condition::Exists;
+    session.absent += u64::from(wants_row && answer.status == 404);
     match call.prefer.applied().filter(|_| (200..300).contains(&answer.status)) {
         Some(applied) => answer.with("Preference-Applied", applied),
         None => answer,
@@ -86,7 +94,8 @@ fn member(session: &mut Session<'_>, call: &Call, member: &str) -> Result<Answer
         return files::upload(session, call, member);
     }
     match call.method {
-        Method::GET => read::member(session, call, member),
+        Method::GET => functions::asked(session, call, member)
+            .unwrap_or_else(|| read::member(session, call, member)),
         Method::PUT => property::put(session, call, member),
         Method::DELETE => property::delete(session, call, member),
         Method::POST => match related(session, call, member) {

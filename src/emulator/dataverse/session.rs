@@ -12,6 +12,7 @@ use crate::emulator::dataverse::index::Index;
 use crate::emulator::dataverse::model::{Cell, Environment, Record, Table};
 use crate::emulator::dataverse::refusal::Refusal;
 use crate::emulator::dataverse::world::World;
+use crate::emulator::dataverse::{duplicate, privileges, steps};
 
 /// In whose name a request runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +32,24 @@ pub enum Message {
     Update,
     /// It was deleted.
     Delete,
+    /// It was associated with another row.
+    Associate,
+    /// It was parted from another row.
+    Disassociate,
+    /// Another row was merged into it.
+    Merge,
 }
 
-/// One committed change of a row.
+/// What a message is about besides its row.
+#[derive(Clone, Debug)]
+pub enum Besides {
+    /// The relationship, by schema name, and the other row.
+    Related(String, (String, Uuid)),
+    /// The row that was merged into this one; the columns that this one took over stand in the change.
+    Subordinate(Uuid),
+}
+
+/// One committed change of a row, or what was done to it with another one.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// What happened.
@@ -46,8 +62,14 @@ pub struct Change {
     pub columns: Vec<String>,
     /// The row before, unless it was created.
     pub before: Option<Record>,
+    /// The row after, unless it was deleted; kept only when somebody listens.
+    pub after: Option<Record>,
+    /// What else the message is about.
+    pub besides: Option<Besides>,
     /// The `tag` of the request.
     pub tag: Option<String>,
+    /// Which operation of the request it was, counted from one.
+    pub operation: usize,
 }
 
 /// What a request leaves behind.
@@ -57,6 +79,8 @@ pub struct Done {
     pub changes: Vec<Change>,
     /// How many requests were answered, by verb and kind.
     pub answered: BTreeMap<String, u64>,
+    /// How many of them were to change or delete a row that was not there.
+    pub absent: u64,
     /// Whether definitions changed.
     pub defines: bool,
 }
@@ -97,6 +121,13 @@ pub struct Session<'w> {
     pub defines: bool,
     /// How many requests were answered, by verb and kind; a batch counts its parts.
     pub answered: BTreeMap<String, u64>,
+    /// How many of them were to change or delete a row that was not there.
+    pub absent: u64,
+    /// Operations that a synchronous step refuses.
+    pub refusals: BTreeMap<usize, Refusal>,
+    /// The operation at work, counted from one.
+    pub operation: usize,
+    watched: bool,
     undo: Vec<Undo>,
     changes: Vec<Change>,
 }
@@ -105,6 +136,7 @@ impl<'w> Session<'w> {
     /// Starts a request.
     pub fn new(world: &'w mut World, chance: &'w Chance, caller: Caller, now: Timestamp) -> Self {
         let World { env, index, uploads, redefined, .. } = world;
+        let watched = steps::is_watched(env);
         Self {
             env,
             index,
@@ -118,14 +150,32 @@ impl<'w> Session<'w> {
             tag: None,
             defines: false,
             answered: BTreeMap::new(),
+            absent: 0,
+            refusals: BTreeMap::new(),
+            operation: 0,
+            watched,
             undo: Vec::new(),
             changes: Vec::new(),
         }
     }
 
+    /// What was done so far.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Takes everything back: as if the request had never come.
+    pub fn take_all_back(&mut self) {
+        self.changes.clear();
+        while let Some(step) = self.undo.pop() {
+            self.take_back(step);
+        }
+    }
+
     /// Ends the request.
     pub fn finish(self) -> Done {
-        Done { changes: self.changes, answered: self.answered, defines: self.defines }
+        let Self { changes, answered, absent, defines, .. } = self;
+        Done { changes, answered, absent, defines }
     }
 
     /// Does all of something or nothing: what was written is taken back when it is refused.
@@ -168,7 +218,9 @@ impl<'w> Session<'w> {
     ) -> Result<(), Refusal> {
         let version = self.next_version();
         let record = Record { id, version, cells };
+        privileges::permit(self.env, table, "Create")?;
         self.check_keys(table, &record)?;
+        steps::check(self.env, table, &record)?;
         let Some(target) = self.env.tables.get_mut(table) else { return Ok(()) };
         if target.rows.contains_key(&id) {
             let message = "A record with matching key values already exists.";
@@ -191,7 +243,12 @@ impl<'w> Session<'w> {
     ) -> Result<(), Refusal> {
         let version = self.next_version();
         let record = Record { id, version, cells };
+        privileges::permit(self.env, table, "Write")?;
+        if columns.iter().any(|column| column == "ownerid") {
+            privileges::permit(self.env, table, "Assign")?;
+        }
         self.check_keys(table, &record)?;
+        steps::check(self.env, table, &record)?;
         let Some(target) = self.env.tables.get_mut(table) else { return Ok(()) };
         let Some(row) = target.rows.get_mut(&id) else { return Ok(()) };
         self.index.remove(&target.definition, row);
@@ -213,19 +270,37 @@ impl<'w> Session<'w> {
         self.undo.push(Undo::Removed { table: table.to_owned(), place, record });
     }
 
-    /// Associates two rows; nothing happens when they are.
-    pub fn pair(&mut self, relation: usize, pair: (Uuid, Uuid)) {
-        let Some(target) = self.env.many_to_many.get_mut(relation) else { return };
-        if target.pairs.insert(pair) {
+    /// Associates two rows, and says whether they were not associated before.
+    pub fn pair(&mut self, relation: usize, pair: (Uuid, Uuid)) -> bool {
+        let Some(target) = self.env.many_to_many.get_mut(relation) else { return false };
+        let new = target.pairs.insert(pair);
+        if new {
             self.undo.push(Undo::Paired { relation, pair });
         }
+        new
     }
 
-    /// Parts two rows; nothing happens when they are not associated.
-    pub fn part(&mut self, relation: usize, pair: (Uuid, Uuid)) {
-        let Some(target) = self.env.many_to_many.get_mut(relation) else { return };
-        if target.pairs.swap_remove(&pair) {
+    /// Parts two rows, and says whether they were associated.
+    pub fn part(&mut self, relation: usize, pair: (Uuid, Uuid)) -> bool {
+        let Some(target) = self.env.many_to_many.get_mut(relation) else { return false };
+        let there = target.pairs.swap_remove(&pair);
+        if there {
             self.undo.push(Undo::Parted { relation, pair });
+        }
+        there
+    }
+
+    /// Notes a message that is about more than one row; what it changed in rows is noted by itself.
+    pub fn raise(
+        &mut self,
+        message: Message,
+        (table, id): (&str, Uuid),
+        columns: Vec<String>,
+        besides: Besides,
+    ) {
+        self.note(message, table, id, columns, None);
+        if let Some(change) = self.changes.last_mut() {
+            change.besides = Some(besides);
         }
     }
 
@@ -236,19 +311,8 @@ impl<'w> Session<'w> {
 
     fn check_keys(&self, table: &str, record: &Record) -> Result<(), Refusal> {
         let definition = &self.table(table)?.definition;
-        let Some(key) = self.index.taken(definition, record) else { return Ok(()) };
-        let shown =
-            |name: &String| definition.column(name).map_or(name, |c| &c.display_name).clone();
-        let columns: Vec<String> = key.columns.iter().map(shown).collect();
-        let message = format!(
-            "Entity Key {} violated. A record with the same value for {} already exists. A \
-             duplicate record cannot be created. Select one or more unique values and try again.",
-            key.schema_name,
-            columns.join(", ")
-        );
-        Err(Refusal::new(412, "0x80060892", message)
-            .with_detail(DUPLICATE_ATTRIBUTES, duplicate_attributes(&key.columns, record))
-            .with_detail(DUPLICATE_ENTITY, format!("{table}({})", record.id)))
+        let taken = self.index.taken(definition, record);
+        taken.map_or(Ok(()), |key| Err(duplicate::refusal(definition, key, record)))
     }
 
     fn note(
@@ -259,8 +323,12 @@ impl<'w> Session<'w> {
         columns: Vec<String>,
         before: Option<Record>,
     ) {
-        let (table, tag) = (table.to_owned(), self.tag.clone());
-        self.changes.push(Change { message, table, id, columns, before, tag });
+        let current = self.env.tables.get(table).and_then(|table| table.rows.get(&id));
+        let after = current.filter(|_| self.watched).cloned();
+        let (table, tag, operation) = (table.to_owned(), self.tag.clone(), self.operation);
+        let besides = None;
+        let change = Change { message, table, id, columns, before, after, besides, tag, operation };
+        self.changes.push(change);
     }
 
     fn take_back(&mut self, step: Undo) {
@@ -297,29 +365,4 @@ impl<'w> Session<'w> {
             }
         }
     }
-}
-
-const DUPLICATE_ATTRIBUTES: &str = "Microsoft.PowerApps.CDS.ErrorDetails.DuplicateAttributes";
-const DUPLICATE_ENTITY: &str = "Microsoft.PowerApps.CDS.ErrorDetails.DuplicateEntity";
-
-fn duplicate_attributes(columns: &[String], record: &Record) -> String {
-    let shown: Vec<String> = columns
-        .iter()
-        .map(|column| {
-            let value = match record.cells.get(column) {
-                Some(Cell::Text(text)) => quick_xml::escape::escape(text.as_str()).into_owned(),
-                Some(Cell::Integer(number)) => number.to_string(),
-                Some(Cell::Decimal(number)) => number.to_string(),
-                Some(Cell::Lookup { id, .. } | Cell::Guid(id)) => id.to_string(),
-                Some(Cell::Time(moment)) => moment.to_string(),
-                Some(Cell::Date(date)) => date.to_string(),
-                Some(
-                    Cell::Double(_) | Cell::Boolean(_) | Cell::Choices(_) | Cell::Bytes { .. },
-                )
-                | None => String::new(),
-            };
-            format!("<{column}>{value}</{column}>")
-        })
-        .collect();
-    format!("<DuplicateAttributes>{}</DuplicateAttributes>", shown.concat())
 }

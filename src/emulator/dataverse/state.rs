@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::chance::Chance;
@@ -13,6 +14,7 @@ use crate::emulator::dataverse::limits::{self, Limits};
 use crate::emulator::dataverse::model::Environment;
 use crate::emulator::dataverse::schema::{self, Schema};
 use crate::emulator::dataverse::seed;
+use crate::emulator::dataverse::steps::{self, Buses, Job, Trouble};
 use crate::emulator::dataverse::world::World;
 
 /// How an emulator is set up.
@@ -33,8 +35,12 @@ pub struct Options {
     pub secret: bool,
     /// Whether callers lack the permissions for secured columns.
     pub column_security: bool,
+    /// Privileges that callers lack, such as `prvDeleteAccount`.
+    pub denied: Vec<String>,
     /// The recommended parallelism told in `x-ms-dop-hint`.
     pub parallelism: u32,
+    /// What goes wrong with webhooks.
+    pub webhooks: steps::Shares,
     /// The time.
     pub clock: SharedClock,
     /// Randomness: ids, faults, the choice of a web server.
@@ -51,7 +57,9 @@ impl Default for Options {
             origin: None,
             secret: false,
             column_security: false,
+            denied: Vec::new(),
             parallelism: 4,
+            webhooks: steps::Shares::default(),
             clock: Arc::new(SystemClock),
             chance: Chance::from_system(),
         }
@@ -68,6 +76,10 @@ pub struct State {
     counters: Mutex<Counters>,
     faults: Mutex<Faults>,
     limits: Mutex<Option<Limits>>,
+    trouble: Mutex<Trouble>,
+    buses: Mutex<Buses>,
+    jobs: mpsc::UnboundedSender<Job>,
+    waiting: Mutex<Option<mpsc::UnboundedReceiver<Job>>>,
 }
 
 impl State {
@@ -80,7 +92,20 @@ impl State {
         let world = Mutex::new(World::new(environment(&schema, &options)));
         let faults = Mutex::new(options.faults.clone());
         let limits = Mutex::new(options.limits.map(Limits::new));
-        Ok(Self { options, schema, world, counters: Mutex::default(), faults, limits })
+        let trouble = Mutex::new(Trouble::new(options.webhooks, options.chance.clone()));
+        let (jobs, waiting) = mpsc::unbounded_channel();
+        Ok(Self {
+            options,
+            schema,
+            world,
+            counters: Mutex::default(),
+            faults,
+            limits,
+            trouble,
+            buses: Mutex::default(),
+            jobs,
+            waiting: Mutex::new(Some(waiting)),
+        })
     }
 
     /// Puts everything back to the start: rows, definitions, counters, faults, limits.
@@ -89,6 +114,34 @@ impl State {
         *self.counters() = Counters::default();
         *self.faults() = self.options.faults.clone();
         *self.limits() = self.options.limits.map(Limits::new);
+        *self.trouble() = Trouble::new(self.options.webhooks, self.options.chance.clone());
+        *self.buses() = Buses::default();
+    }
+
+    /// The troubles of webhooks, and how often each came.
+    pub fn trouble(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The messages that wait for their readers.
+    pub fn buses(&self) -> MutexGuard<'_, Buses> {
+        self.buses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a job to whoever delivers; nobody does without a server.
+    pub fn send(&self, job: Job) {
+        self.jobs.send(job).ok();
+    }
+
+    /// The jobs to deliver; for the first who asks.
+    pub fn jobs(&self) -> Option<mpsc::UnboundedReceiver<Job>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The host name of the environment, for the headers of webhooks.
+    pub fn host(&self) -> &str {
+        let origin = self.options.origin.as_deref().unwrap_or("http://localhost");
+        origin.split("://").nth(1).unwrap_or(origin).trim_end_matches('/')
     }
 
     /// The data.
@@ -120,6 +173,7 @@ impl State {
 fn environment(schema: &Schema, options: &Options) -> Environment {
     let mut env = schema.clone().environment();
     env.column_security = options.column_security;
+    env.denied = options.denied.iter().cloned().collect();
     seed::environment(&mut env, options.clock.now());
     env
 }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::clock::after;
 use crate::store::Message;
 
+use super::bus;
 use super::hub::{Event, Hub};
 use super::retry::Retry;
 use super::settings::{EventHub, Function};
@@ -56,6 +57,31 @@ pub(super) fn events(
     metadata.insert("EnqueuedTimeUtcArray".to_owned(), array(|event| bare(event.enqueued).into()));
     metadata.insert("PropertiesArray".to_owned(), array(|_| json!({})));
     metadata.insert("SystemPropertiesArray".to_owned(), array(system_properties));
+    finish(function, encoded(&Value::Array(bodies)), metadata, moment)
+}
+
+/// Messages of Service Bus, many at once.
+pub(super) fn messages(
+    function: &Function,
+    binary: bool,
+    messages: &[bus::Message],
+    moment: Moment,
+) -> Map<String, Value> {
+    let bodies = messages.iter().map(|message| body(&message.body, binary)).collect();
+    let array = |of: fn(&bus::Message) -> Value| encoded(&messages.iter().map(of).collect());
+    let id = |message: &bus::Message| format!("{:032x}", message.sequence).into();
+    let properties = |message: &bus::Message| json!(message.properties);
+    let mut metadata = Map::new();
+    let mut put = |name: &str, value: Value| metadata.insert(format!("{name}Array"), value);
+    put("MessageId", array(id));
+    put("DeliveryCount", array(|message| message.delivered.into()));
+    put("SequenceNumber", array(|message| message.sequence.into()));
+    put("EnqueuedTimeUtc", array(|message| bare(message.enqueued).into()));
+    put("EnqueuedTime", array(|message| offset_date(message.enqueued)));
+    put("ContentType", array(|_| "application/json".into()));
+    put("SessionId", array(|_| Value::Null));
+    put("ApplicationProperties", array(properties));
+    put("UserProperties", array(properties));
     finish(function, encoded(&Value::Array(bodies)), metadata, moment)
 }
 

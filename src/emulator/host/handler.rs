@@ -15,7 +15,7 @@ use super::settings::HostFile;
 use super::{Error, Surroundings};
 
 /// The version that the stand-in says it is.
-const HOST_VERSION: &str = "4.1052.200";
+pub(super) const HOST_VERSION: &str = "4.1052.200";
 
 /// The handler's port and state.
 #[derive(Debug)]

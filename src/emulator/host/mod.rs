@@ -7,9 +7,11 @@
 //! object never completes. Refused are triggers and settings it does not know how to imitate.
 
 mod answer;
+pub mod bus;
 mod envelope;
 mod events;
 mod handler;
+mod http;
 pub mod hub;
 mod process;
 mod queues;
@@ -34,6 +36,7 @@ pub use answer::Failure;
 pub use settings::{Settings, read as read_settings};
 
 use handler::Handler;
+use http::Front;
 use hub::Hub;
 use settings::{Function, Trigger};
 
@@ -46,6 +49,8 @@ pub struct Options {
     pub executable: Option<PathBuf>,
     /// App settings: replace `%NAME%` in the files and become the handler's environment.
     pub settings: BTreeMap<String, String>,
+    /// The key that callers of HTTP functions must show.
+    pub key: String,
     /// Waits between attempts and polls are divided by this; 1 is the true pace.
     pub pace: u32,
 }
@@ -57,6 +62,8 @@ pub struct Surroundings {
     pub hub: Arc<Hub>,
     /// The queues by name, each trigger's own and its `-poison` one.
     pub queues: BTreeMap<String, Arc<dyn Queue>>,
+    /// The queues of Service Bus by name, and its subscriptions as `topic/subscription`.
+    pub buses: BTreeMap<String, Arc<bus::Subscription>>,
     /// The time.
     pub clock: SharedClock,
     /// Invocation ids and jitter.
@@ -167,6 +174,11 @@ pub enum Error {
     /// A trigger names a queue that is not there.
     #[error("there is no queue named {0}")]
     NoQueue(String),
+    /// A trigger names a queue or subscription of Service Bus that is not there.
+    #[error(
+        "there is no queue or subscription {0}; set AzureWebJobs.bus.Disabled to true without one"
+    )]
+    NoBus(String),
 }
 
 /// The host with its functions and its handler.
@@ -176,13 +188,20 @@ pub struct Host {
     options: Options,
     around: Surroundings,
     handler: Handler,
+    front: Option<Front>,
 }
 
 impl Host {
     /// A host for the app that `settings` describes. Nothing runs yet.
     pub fn new(options: Options, settings: Settings, around: Surroundings) -> Result<Self, Error> {
         let handler = Handler::new(&settings.host, &around)?;
-        Ok(Self { settings, options, around, handler })
+        let front = Front::of(&settings)?;
+        Ok(Self { settings, options, around, handler, front })
+    }
+
+    /// Where HTTP functions are called, `http://127.0.0.1:7071`; none when there are none.
+    pub fn address(&self) -> Option<String> {
+        self.front.as_ref().map(Front::address)
     }
 
     /// Runs the handler and every trigger until something makes it impossible. Dropping this future
@@ -192,6 +211,9 @@ impl Host {
             vec![process::supervise(&self.handler, &self.settings.host, &self.options).boxed()];
         for function in &self.settings.functions {
             self.listen(function, &mut parts)?;
+        }
+        if let Some(front) = &self.front {
+            parts.push(front.serve(self).boxed());
         }
         select_all(parts).await.0
     }
@@ -223,7 +245,14 @@ impl Host {
                 let poison = self.queue(&format!("{}-poison", trigger.queue))?;
                 parts.push(queues::listen(self, function, trigger, queue, poison).boxed());
             }
+            Trigger::Bus(trigger) => {
+                let found = self.around.buses.get(&trigger.entity);
+                let found = found.ok_or_else(|| Error::NoBus(trigger.entity.clone()))?;
+                parts.push(bus::listen(self, function, trigger, found).boxed());
+            }
             Trigger::Timer(trigger) => parts.push(timer::listen(self, function, trigger).boxed()),
+            // Served by the front, all on one port.
+            Trigger::Http(_) => {}
         }
         Ok(())
     }

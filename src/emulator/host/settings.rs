@@ -4,14 +4,17 @@
 //! `functions/` before they are staged) and the app settings; out go typed triggers. Refused are
 //! names the host refuses, `%NAME%` without a setting, and triggers this stand-in does not imitate.
 
+mod raw;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use self::raw::{RawBinding, RawFunction, RawHost, RawRetry};
 use super::Error;
+use super::http::{Level, Route};
 use super::retry::{Retry, Strategy};
 use super::schedule::{Schedule, span};
 
@@ -27,7 +30,7 @@ impl Settings {
     pub fn hub(&self) -> Option<(&str, &str)> {
         self.functions.iter().find_map(|function| match &function.trigger {
             Trigger::EventHub(trigger) => Some((trigger.group.as_str(), trigger.hub.as_str())),
-            Trigger::Queue(_) | Trigger::Timer(_) => None,
+            Trigger::Queue(_) | Trigger::Bus(_) | Trigger::Timer(_) | Trigger::Http(_) => None,
         })
     }
 
@@ -41,7 +44,7 @@ impl Settings {
     pub fn queues(&self) -> impl Iterator<Item = &str> {
         self.functions.iter().filter_map(|function| match &function.trigger {
             Trigger::Queue(trigger) => Some(trigger.queue.as_str()),
-            Trigger::EventHub(_) | Trigger::Timer(_) => None,
+            Trigger::EventHub(_) | Trigger::Bus(_) | Trigger::Timer(_) | Trigger::Http(_) => None,
         })
     }
 }
@@ -55,6 +58,10 @@ pub(super) struct HostFile {
     pub(super) function_timeout: Duration,
     pub(super) batch: usize,
     pub(super) queues: Queues,
+    /// What every HTTP function's route stands under.
+    pub(super) prefix: String,
+    /// Whether HTTP calls are passed through to the handler.
+    pub(super) proxying: bool,
 }
 
 /// The queues section of `host.json`.
@@ -79,7 +86,9 @@ pub(super) struct Function {
 pub(super) enum Trigger {
     EventHub(EventHub),
     Queue(QueueTrigger),
+    Bus(BusTrigger),
     Timer(Timer),
+    Http(Route),
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +101,13 @@ pub(super) struct EventHub {
 #[derive(Clone, Debug)]
 pub(super) struct QueueTrigger {
     pub(super) queue: String,
+    pub(super) binary: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct BusTrigger {
+    /// A queue's name, or `topic/subscription`.
+    pub(super) entity: String,
     pub(super) binary: bool,
 }
 
@@ -109,7 +125,9 @@ pub fn read(root: &Path, settings: &BTreeMap<String, String>) -> Result<Settings
     let folder = if unstaged.is_dir() { unstaged } else { root.to_owned() };
     let mut functions = Vec::new();
     for path in function_files(&folder)? {
-        functions.push(Reading { path: &path, settings }.function()?);
+        if !is_disabled(&path, settings) {
+            functions.push(Reading { path: &path, settings }.function()?);
+        }
     }
     Ok(Settings { host, functions })
 }
@@ -125,6 +143,13 @@ fn function_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Whether a setting switches the function off (Functions, disable functions).
+fn is_disabled(path: &Path, settings: &BTreeMap<String, String>) -> bool {
+    let name = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let value = settings.get(&format!("AzureWebJobs.{name}.Disabled"));
+    value.is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true"))
 }
 
 fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
@@ -156,6 +181,8 @@ fn host_file(path: &Path) -> Result<HostFile, Error> {
             most_taken: file.extensions.queues.max_dequeue_count.unwrap_or(5).max(1),
             hidden,
         },
+        prefix: file.extensions.http.route_prefix.unwrap_or_else(|| "api".to_owned()),
+        proxying: file.custom_handler.enable_proxying_http_request,
     })
 }
 
@@ -174,8 +201,13 @@ impl Reading<'_> {
             return Err(self.wrong(format!("{name:?} is no name of a function")));
         }
         let file: RawFunction = parse(self.path)?;
-        let [binding] = file.bindings.as_slice() else {
-            return Err(self.wrong("one binding, the trigger, is imitated here".to_owned()));
+        let binding = match file.bindings.as_slice() {
+            [binding] => binding,
+            [binding, answer] if binding.kind == "httpTrigger" && answer.kind == "http" => binding,
+            _ => {
+                let what = "one binding, the trigger, is imitated here, and for HTTP its answer";
+                return Err(self.wrong(what.to_owned()));
+            }
         };
         if !named(&binding.name, |c| c.is_ascii_alphanumeric()) {
             return Err(
@@ -183,14 +215,14 @@ impl Reading<'_> {
             );
         }
         Ok(Function {
+            trigger: self.trigger(&name, binding)?,
             name,
             binding: binding.name.clone(),
-            trigger: self.trigger(binding)?,
             retry: file.retry.as_ref().map(|retry| self.retry(retry)).transpose()?,
         })
     }
 
-    fn trigger(&self, binding: &RawBinding) -> Result<Trigger, Error> {
+    fn trigger(&self, name: &str, binding: &RawBinding) -> Result<Trigger, Error> {
         match binding.kind.as_str() {
             "eventHubTrigger" if binding.cardinality.as_deref() == Some("many") => {
                 Ok(Trigger::EventHub(EventHub {
@@ -199,7 +231,19 @@ impl Reading<'_> {
                     binary: self.binary(binding)?,
                 }))
             }
-            "eventHubTrigger" => Err(self.wrong("write \"cardinality\": \"many\"".to_owned())),
+            "serviceBusTrigger" if binding.cardinality.as_deref() == Some("many") => {
+                let topic = || self.text(binding.topic_name.as_ref(), "topicName");
+                let subscription =
+                    || self.text(binding.subscription_name.as_ref(), "subscriptionName");
+                let entity = match &binding.queue_name {
+                    Some(queue) => self.resolve(queue)?,
+                    None => format!("{}/{}", topic()?, subscription()?),
+                };
+                Ok(Trigger::Bus(BusTrigger { entity, binary: self.binary(binding)? }))
+            }
+            "eventHubTrigger" | "serviceBusTrigger" => {
+                Err(self.wrong("write \"cardinality\": \"many\"".to_owned()))
+            }
             "queueTrigger" => Ok(Trigger::Queue(QueueTrigger {
                 queue: self.text(binding.queue_name.as_ref(), "queueName")?,
                 binary: self.binary(binding)?,
@@ -212,8 +256,20 @@ impl Reading<'_> {
                     monitored: binding.use_monitor.unwrap_or(true),
                 }))
             }
+            "httpTrigger" => Ok(Trigger::Http(self.route(name, binding)?)),
             other => Err(self.wrong(format!("a trigger of type {other:?} is not imitated here"))),
         }
+    }
+
+    fn route(&self, name: &str, binding: &RawBinding) -> Result<Route, Error> {
+        let level = match binding.auth_level.as_deref() {
+            Some("anonymous") => Level::Anonymous,
+            None | Some("function" | "admin") => Level::Key,
+            Some(other) => return Err(self.wrong(format!("there is no authLevel {other:?}"))),
+        };
+        let path = self.resolve(binding.route.as_deref().unwrap_or(name))?;
+        let methods = binding.methods.iter().map(|method| method.to_uppercase()).collect();
+        Ok(Route { path, methods, level })
     }
 
     /// Without a data type the host parses bodies itself, and one body that is no JSON fails the batch.
@@ -269,84 +325,6 @@ fn named(name: &str, legal: impl Fn(char) -> bool) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.len() <= 128
         && name.chars().all(legal)
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawHost {
-    function_timeout: Option<String>,
-    custom_handler: RawHandler,
-    #[serde(default)]
-    extensions: RawExtensions,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawHandler {
-    description: RawDescription,
-    initialization_timeout: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawDescription {
-    default_executable_path: String,
-    #[serde(default)]
-    arguments: Vec<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct RawExtensions {
-    event_hubs: RawEventHubs,
-    queues: RawQueues,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct RawEventHubs {
-    max_event_batch_size: Option<usize>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct RawQueues {
-    batch_size: Option<usize>,
-    max_dequeue_count: Option<u32>,
-    visibility_timeout: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct RawFunction {
-    bindings: Vec<RawBinding>,
-    retry: Option<RawRetry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawBinding {
-    #[serde(rename = "type")]
-    kind: String,
-    name: String,
-    data_type: Option<String>,
-    cardinality: Option<String>,
-    event_hub_name: Option<String>,
-    consumer_group: Option<String>,
-    queue_name: Option<String>,
-    schedule: Option<String>,
-    #[serde(default)]
-    run_on_startup: bool,
-    use_monitor: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawRetry {
-    strategy: String,
-    max_retry_count: i64,
-    delay_interval: Option<String>,
-    minimum_interval: Option<String>,
-    maximum_interval: Option<String>,
 }
 
 #[cfg(test)]

@@ -74,13 +74,19 @@ async fn opened(folder: &Path, queue: &str) -> Stores {
     store::open(&config, Arc::new(SystemClock), Chance::from_system()).await.unwrap()
 }
 
-/// A host over the three functions; `program` is what stands for the handler's process.
+const HOOK: &str = r#"{ "bindings": [
+    { "type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "function",
+      "methods": ["post"], "route": "hook/{system}" },
+    { "type": "http", "direction": "out", "name": "$return" }] }"#;
+
+/// A host over the four functions; `program` is what stands for the handler's process.
 async fn play(program: &str, arguments: &[&str]) -> Play {
     let root = tempfile::tempdir().unwrap();
     let host = json!({
         "customHandler": {
             "description": { "defaultExecutablePath": program, "arguments": arguments },
             "initializationTimeout": "00:00:20",
+            "enableProxyingHttpRequest": true,
         },
         "extensions": {
             "eventHubs": { "maxEventBatchSize": 2 },
@@ -88,7 +94,7 @@ async fn play(program: &str, arguments: &[&str]) -> Play {
         },
     });
     std::fs::write(root.path().join("host.json"), host.to_string()).unwrap();
-    for (name, text) in [("events", EVENTS), ("work", WORK), ("sweep", SWEEP)] {
+    for (name, text) in [("events", EVENTS), ("work", WORK), ("sweep", SWEEP), ("hook", HOOK)] {
         let folder = root.path().join("functions").join(name);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("function.json"), text).unwrap();
@@ -100,6 +106,7 @@ async fn play(program: &str, arguments: &[&str]) -> Play {
     let around = Surroundings {
         hub: Arc::new(Hub::new("ns", "hub", 1)),
         queues: [("work".to_owned(), work), ("work-poison".to_owned(), Arc::clone(&poison))].into(),
+        buses: BTreeMap::new(),
         clock: Arc::new(SystemClock),
         chance: Chance::from_system(),
         notices: told,
@@ -108,6 +115,7 @@ async fn play(program: &str, arguments: &[&str]) -> Play {
         root: root.path().to_owned(),
         executable: None,
         settings: BTreeMap::new(),
+        key: "key".to_owned(),
         pace: 1000,
     };
     let settings = read_settings(root.path(), &options.settings).unwrap();
@@ -120,7 +128,7 @@ async fn run<T>(play: &Play, script: &Script, done: impl Future<Output = T>) -> 
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", play.host.handler.port)).await;
     let routes = Router::new()
         .route("/", get(|| async { StatusCode::NOT_FOUND }))
-        .route("/{function}", post(answer))
+        .fallback(post(answer))
         .with_state(script.clone());
     tokio::select! {
         done = done => done,
@@ -226,4 +234,25 @@ async fn a_handler_that_is_not_there_is_named() {
         matches!(ended, Err(Error::NotStarted { path, .. }) if path.ends_with("no-such-program"))
     );
     assert!(play.root.path().exists());
+}
+
+#[tokio::test]
+async fn a_call_with_the_key_goes_through_to_the_handler_and_its_answer_comes_back_as_it_is() {
+    let play = play("sleep", &["60"]).await;
+    let script = Script::answering(&[(418, r#"{"error":"no"}"#)]);
+    let address = format!("{}/api/hook/group", play.host.address().unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = |query: &str| client.post(format!("{address}{query}")).body(r#"{"a": 1}"#).send();
+    let calls = async {
+        let refused = post("?code=wrong").await.unwrap().status().as_u16();
+        let got = client.get(format!("{address}?code=key")).send().await.unwrap().status().as_u16();
+        let passed = post("?code=key&x=1").await.unwrap();
+        (refused, got, passed.status().as_u16(), passed.text().await.unwrap())
+    };
+    let (refused, got, status, body) = run(&play, &script, calls).await;
+    assert_eq!((refused, got, status, body.as_str()), (401, 404, 418, r#"{"error":"no"}"#));
+    let heard = script.calls();
+    let [(path, headers, said)] = heard.as_slice() else { panic!("{heard:?}") };
+    assert_eq!((path.as_str(), &said["a"]), ("/api/hook/group", &json!(1)));
+    assert!(headers.contains_key("x-azure-functions-invocationid"));
 }

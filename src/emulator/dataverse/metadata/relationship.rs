@@ -53,11 +53,14 @@ pub fn members_of_pairs(many: &ManyToMany) -> Members {
     };
     put("IntersectEntityName", json!(many.intersect));
     put("Entity1LogicalName", json!(many.first.table));
-    put("Entity1IntersectAttribute", json!(format!("{}id", many.first.table)));
+    // The two columns of a table that is on both sides are told apart.
+    let same = many.first.table == many.second.table;
+    let (one, two) = if same { ("idone", "idtwo") } else { ("id", "id") };
+    put("Entity1IntersectAttribute", json!(format!("{}{one}", many.first.table)));
     put("Entity1NavigationPropertyName", json!(many.first.navigation));
     put("Entity1AssociatedMenuConfiguration", menu());
     put("Entity2LogicalName", json!(many.second.table));
-    put("Entity2IntersectAttribute", json!(format!("{}id", many.second.table)));
+    put("Entity2IntersectAttribute", json!(format!("{}{two}", many.second.table)));
     put("Entity2NavigationPropertyName", json!(many.second.navigation));
     put("Entity2AssociatedMenuConfiguration", menu());
     members

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::element::Members;
 use super::label::{managed, none, write};
 use crate::emulator::dataverse::model::{Environment, Ownership, Table};
+use crate::emulator::dataverse::privileges;
 
 /// Its properties.
 pub fn members(env: &Environment, table: &Table) -> Members {
@@ -43,6 +44,7 @@ pub fn members(env: &Environment, table: &Table) -> Members {
     put("IsOptimisticConcurrencyEnabled", json!(definition.optimistic_concurrency));
     put("IsCustomEntity", json!(custom));
     put("CanChangeTrackingBeEnabled", managed(true, "canchangetrackingbeenabled"));
+    put("Privileges", privileges::of_table(definition));
     put("IsAuditEnabled", managed(false, "canmodifyauditsettings"));
     put("IsCustomizable", managed(true, "iscustomizable"));
     put("IsRenameable", managed(true, "isrenameable"));

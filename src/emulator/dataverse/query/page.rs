@@ -55,6 +55,36 @@ impl Paging {
         Self { size: size.clamp(1, LARGEST), page: page.max(1), place, exact: true }
     }
 
+    /// The same for items that are sorted by their ids alone: only what stands on the page is sorted.
+    pub fn cut_by_id<T>(
+        &self,
+        items: impl Iterator<Item = (Uuid, T)>,
+        primary: &str,
+    ) -> Result<(Vec<T>, Option<Cookie>), Refusal> {
+        let after = match &self.place {
+            Some(place) => Some(place.read_as(&[], primary)?.1),
+            None => None,
+        };
+        let mut items: Vec<(Uuid, T)> =
+            items.filter(|(id, _)| after.is_none_or(|after| *id > after)).collect();
+        // without a place, pages are only counted
+        let skip = if after.is_some() { 0 } else { self.size.saturating_mul(self.page - 1) };
+        let end = skip.saturating_add(self.size);
+        let more = items.len() > end;
+        if more {
+            items.select_nth_unstable_by_key(end, |(id, _)| *id);
+            items.truncate(end);
+        }
+        items.sort_unstable_by_key(|(id, _)| *id);
+        let page: Vec<(Uuid, T)> = items.into_iter().skip(skip).collect();
+        let last = page.last().map(|(id, _)| *id).filter(|_| more);
+        let cookie = last.map(|id| {
+            let place = Place { last: vec![(primary.to_owned(), Some(format!("{{{id}}}")))] };
+            Cookie { page: self.page.saturating_add(1), place: Some(place) }
+        });
+        Ok((page.into_iter().map(|(_, item)| item).collect(), cookie))
+    }
+
     /// Sorts and cuts: the page, and the cookie of the next one when there is one.
     pub fn cut<T>(
         &self,
@@ -141,6 +171,20 @@ mod tests {
         assert_eq!(page, [3, 1]);
         let (page, cookie) = Paging::after(cookie, 2).cut(rows(), &by(false), "id").unwrap();
         assert_eq!((page, cookie), (vec![5], None));
+    }
+
+    #[test]
+    fn pages_by_id_are_those_of_a_sorted_table() {
+        let rows = || [5_u128, 3, 9, 1, 7].map(|n| (Uuid::from_u128(n), n)).into_iter();
+        let (page, cookie) = Paging::after(None, 2).cut_by_id(rows(), "id").unwrap();
+        assert_eq!(page, [1, 3]);
+        let (page, cookie) = Paging::after(cookie, 2).cut_by_id(rows(), "id").unwrap();
+        assert_eq!(page, [5, 7]);
+        let (page, cookie) = Paging::after(cookie, 2).cut_by_id(rows(), "id").unwrap();
+        assert_eq!((page, cookie), (vec![9], None));
+        let counted = Cookie { page: 2, place: None };
+        let (page, _) = Paging::after(Some(counted), 3).cut_by_id(rows(), "id").unwrap();
+        assert_eq!(page, [7, 9]);
     }
 
     #[test]

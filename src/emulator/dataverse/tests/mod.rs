@@ -17,6 +17,7 @@ use crate::clock::RuntimeClock;
 mod batches;
 mod bulk;
 mod columns;
+mod events;
 mod files;
 mod keys;
 mod links;
@@ -24,6 +25,7 @@ mod metadata;
 mod operation;
 mod outcomes;
 mod queries;
+mod steps;
 mod tracking;
 
 /// An emulator without a network.

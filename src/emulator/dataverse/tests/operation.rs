@@ -140,3 +140,52 @@ async fn a_cut_connection_sends_not_one_byte_whether_the_work_was_done_or_not() 
     assert!(answer.starts_with(b"HTTP/1.1 204 No Content\r\n"));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn privileges_are_told_and_writes_without_them_refused() {
+    let service = Service::with(Options {
+        denied: ["prvWriteAccount", "prvDeleteAccount", "prvAssignContact"]
+            .map(String::from)
+            .into(),
+        ..Options::default()
+    });
+    let user = service.get("WhoAmI").await.json()["UserId"].as_str().unwrap().to_owned();
+    let path = format!("systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()");
+    let held = service.get(&path).await.json();
+    let of_user: Vec<&str> = held["RolePrivileges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|held| held["PrivilegeId"].as_str().unwrap())
+        .collect();
+    let path = "EntityDefinitions(LogicalName='account')?$select=LogicalName,Privileges";
+    let table = service.get(path).await.json();
+    let lacking = table["Privileges"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|privilege| !of_user.contains(&privilege["PrivilegeId"].as_str().unwrap()));
+    let lacking: Vec<&str> = lacking.map(|one| one["PrivilegeType"].as_str().unwrap()).collect();
+    assert_eq!(lacking, ["Write", "Delete"]);
+
+    let id = "accounts(00000000-0000-0000-0000-000000000001)";
+    let body = json!({ "name": "a" });
+    assert_eq!(service.send(&format!("PATCH {id}"), body.clone()).await.status, 204);
+    for (call, body) in [(format!("PATCH {id}"), body), (format!("DELETE {id}"), json!(null))] {
+        let refused = service.send(&call, body).await;
+        assert_eq!(refused.status, 403, "{call}");
+        assert_eq!(refused.json()["error"]["code"], "0x80040220", "{call}");
+    }
+    let contact = "PATCH contacts(00000000-0000-0000-0000-000000000002)";
+    let named = json!({ "lastname": "a" });
+    assert_eq!(service.send(contact, named.clone()).await.status, 204);
+    assert_eq!(service.send(contact, named).await.status, 204);
+    let owner = json!({ "ownerid@odata.bind": format!("/systemusers({user})") });
+    assert_eq!(service.send(contact, owner).await.refusal(), (403, "0x80040220".to_owned()));
+    let path = format!("systemusers({user})/systemuserroles_association?$select=name");
+    assert_eq!(service.get(&path).await.json()["value"][0]["name"], "Concord");
+    let team = service.get("teams?$select=teamid").await.json();
+    let team = team["value"][0]["teamid"].as_str().unwrap().to_owned();
+    let path = format!("teams({team})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()");
+    assert_eq!(service.get(&path).await.status, 404);
+}

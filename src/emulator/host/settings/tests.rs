@@ -18,18 +18,24 @@ fn refused(function: &str) -> String {
 
 #[test]
 fn the_shipped_files_are_read_with_their_settings() {
-    let settings =
-        [("EVENTS_HUB", "hub1"), ("EVENTS_CONSUMER_GROUP", "cg"), ("SWEEP_CRON", "0 * * * * *")];
+    let settings = [
+        ("EVENTS_HUB", "hub1"),
+        ("EVENTS_CONSUMER_GROUP", "cg"),
+        ("SWEEP_CRON", "0 * * * * *"),
+        ("CHANGES_CRON", "0 * * * * *"),
+        ("NIGHTLY_CRON", "0 0 2 * * *"),
+        ("AzureWebJobs.bus.Disabled", "true"),
+    ];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let app = read(Path::new(env!("CARGO_MANIFEST_DIR")), &settings).unwrap();
     let names: Vec<_> = app.functions.iter().map(|function| function.name.as_str()).collect();
-    assert_eq!(names, ["events", "sweep", "work"]);
+    assert_eq!(names, ["changes", "events", "nightly", "sweep", "sync", "webhook", "work"]);
     assert_eq!((app.host.executable.as_str(), app.host.batch), ("concord", 256));
     assert_eq!(app.host.function_timeout, Duration::from_mins(10));
     assert_eq!((app.host.queues.parallel, app.host.queues.hidden.as_secs()), (16, 30));
     assert_eq!(app.hub(), Some(("cg", "hub1")));
     assert_eq!(app.queues().collect::<Vec<_>>(), ["concord-work"]);
-    let retry = app.functions[0].retry.unwrap();
+    let retry = app.functions[1].retry.unwrap();
     assert_eq!(retry.most, Some(8));
     assert_eq!(
         retry.strategy,
@@ -63,4 +69,11 @@ fn what_the_host_would_refuse_or_spoil_is_refused_with_its_reason() {
         let found = refused(&format!(r#"{{ "bindings": [{{ {binding} }}] }}"#));
         assert!(found.contains(reason), "{found}");
     }
+}
+
+#[test]
+fn a_function_that_a_setting_switches_off_is_left_out() {
+    let root = app(r#"{ "bindings": [{ "type": "serviceBusTrigger", "name": "m" }] }"#);
+    let off = [("AzureWebJobs.one.Disabled".to_owned(), "true".to_owned())].into();
+    assert!(read(root.path(), &off).unwrap().functions.is_empty());
 }
