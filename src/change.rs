@@ -37,6 +37,10 @@ pub struct Change<'a> {
     pub properties: Vec<(Cow<'a, str>, Cow<'a, RawValue>)>,
     /// References to other things.
     pub edges: Vec<Edge<'a>>,
+    /// Who made it, when the source says so: what an echo is known by.
+    pub author: Option<Author>,
+    /// Only a part of the thing is here: it must be read again before a map may see it.
+    pub partial: bool,
 }
 
 impl<'a> Change<'a> {
@@ -70,6 +74,8 @@ impl<'a> Change<'a> {
             codes: self.codes.into_iter().map(own).collect(),
             properties: self.properties.into_iter().map(property).collect(),
             edges: self.edges.into_iter().map(Edge::into_owned).collect(),
+            author: self.author,
+            partial: self.partial,
         }
     }
 }
@@ -134,6 +140,17 @@ pub enum Kind {
     Upsert,
     /// Deleted, merged away or no longer in the stream.
     Remove,
+}
+
+/// Who made a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    /// The user in whose session it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<uuid::Uuid>,
+    /// The tag that the maker put on the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
 }
 
 /// A reference from one thing to another, by their codes.
@@ -214,6 +231,8 @@ mod tests {
             codes: Vec::new(),
             properties: properties.iter().map(|(name, text)| ((*name).into(), raw(text))).collect(),
             edges: Vec::new(),
+            author: None,
+            partial: false,
         }
     }
 

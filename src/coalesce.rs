@@ -2,7 +2,6 @@
 //!
 //! The older rows of a key are kept beneath the newest, because they count again should it be refused.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::row::Row;
@@ -36,12 +35,24 @@ impl Stack {
 /// Groups rows by map and key, newest first, whatever order they are handed over in. Rows that are
 /// equally new by every clock keep their order of arrival, the later one on top.
 pub fn coalesce(rows: Vec<Mapped>) -> Vec<Stack> {
-    let mut keys = BTreeMap::<(String, String), Vec<Mapped>>::new();
-    for mapped in rows {
-        let key = (mapped.row.to.map.clone(), mapped.row.key.to_string());
-        keys.entry(key).or_default().push(mapped);
+    let mut named: Vec<(String, Mapped)> =
+        rows.into_iter().map(|mapped| (mapped.row.key.to_string(), mapped)).collect();
+    // Stable, so that rows of one key keep their order of arrival.
+    named.sort_by(|(key, one), (other_key, other)| {
+        one.row.to.map.cmp(&other.row.to.map).then_with(|| key.cmp(other_key))
+    });
+    let mut stacks = Vec::with_capacity(named.len());
+    let mut named = named.into_iter().peekable();
+    while let Some((key, first)) = named.next() {
+        let map = Arc::clone(&first.row.to);
+        let is_same = |(other, row): &(String, Mapped)| *other == key && row.row.to.map == map.map;
+        let mut rows = vec![first];
+        while let Some((_, row)) = named.next_if(is_same) {
+            rows.push(row);
+        }
+        stacks.extend(stacked(rows));
     }
-    keys.into_values().filter_map(stacked).collect()
+    stacks
 }
 
 /// Orders one key's rows by insertion: the relation is not transitive where only some rows have a
@@ -52,7 +63,9 @@ fn stacked(mut rows: Vec<Mapped>) -> Option<Stack> {
         let order = &mapped.row.order;
         (order.emitted, order.tie.clone(), order.version, mapped.event)
     };
-    rows.sort_by_key(fixed);
+    if rows.len() > 1 {
+        rows.sort_by_key(fixed);
+    }
     let mut sorted: Vec<Mapped> = Vec::with_capacity(rows.len());
     for mapped in rows {
         let older = |other: &Mapped| !other.row.order.is_newer_than(&mapped.row.order);
@@ -77,10 +90,11 @@ mod tests {
         let row = Row {
             to: Arc::default(),
             key: Key(vec![("k".into(), Value::Integer(key.into()))]),
-            action: Action::Upsert(Columns::default()),
+            action: Action::Upsert(Columns::default()).into(),
             order: Order::emitted_at(Timestamp::from_second(second).unwrap()),
             correlation: Correlation::default(),
             only_if_known: false,
+            thing: None,
         };
         Mapped { row: Arc::new(row), event }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The events of one call, all of one source.
 #[derive(Clone, Debug)]
@@ -56,6 +57,20 @@ pub struct Event {
     /// The quarantined event that this one was edited from: the second part of its record's id, under
     /// which it goes on should it be refused again.
     pub record: Option<Arc<str>>,
+    /// What its row waited for so far, when it waited for a row that it refers to.
+    pub wait: Option<Wait>,
+}
+
+/// How an event waited for a row that its own row refers to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// Since when.
+    pub since: Timestamp,
+    /// How often it was tried in vain.
+    pub tries: u32,
+    /// Lookup columns that close a circle: the row is written without them first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
 }
 
 /// Where an event stood in its stream.
@@ -86,11 +101,27 @@ impl Event {
     }
 }
 
+/// A body that is text, shared with its event: it may be long.
+#[derive(Clone, Debug, PartialEq)]
+struct Text(Bytes);
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(std::str::from_utf8(&self.0).map_err(S::Error::custom)?)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into()))
+    }
+}
+
 /// An event as it is kept: text where the body is text, base64 where it is not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Packed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    body: Option<String>,
+    body: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body_base64: Option<String>,
     origin: Origin,
@@ -102,12 +133,15 @@ pub struct Packed {
     deferred: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     record: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wait: Option<Wait>,
 }
 
 impl Packed {
     /// Packs an event.
     pub fn of(event: &Event) -> Self {
-        let text = std::str::from_utf8(&event.body).ok().map(str::to_owned);
+        let text = std::str::from_utf8(&event.body).is_ok();
+        let text = text.then(|| Text(event.body.clone()));
         let bytes = text.is_none().then(|| BASE64_STANDARD.encode(&event.body));
         Self {
             body: text,
@@ -117,18 +151,19 @@ impl Packed {
             only: event.only.clone(),
             deferred: event.deferred,
             record: event.record.clone(),
+            wait: event.wait.clone(),
         }
     }
 
     /// The event, byte for byte.
     pub fn unpack(self) -> Result<Event, base64::DecodeError> {
         let body = match (self.body, self.body_base64) {
-            (Some(text), _) => text.into_bytes(),
-            (None, Some(bytes)) => BASE64_STANDARD.decode(bytes)?,
-            (None, None) => Vec::new(),
+            (Some(Text(text)), _) => text,
+            (None, Some(bytes)) => BASE64_STANDARD.decode(bytes)?.into(),
+            (None, None) => Bytes::new(),
         };
-        let Self { origin, properties, only, deferred, record, .. } = self;
-        Ok(Event { body: body.into(), origin, properties, only, deferred, record })
+        let Self { origin, properties, only, deferred, record, wait, .. } = self;
+        Ok(Event { body, origin, properties, only, deferred, record, wait })
     }
 }
 
@@ -143,6 +178,7 @@ mod tests {
                 body: Bytes::copy_from_slice(body),
                 deferred: 2,
                 record: Some("3f".into()),
+                wait: Some(Wait { tries: 2, ..Wait::default() }),
                 ..Event::default()
             };
             let json = serde_json::to_string(&Packed::of(&event)).unwrap();

@@ -1,7 +1,5 @@
 //! Short, stable names for content: the head of a SHA-256, and bytes as hexadecimal text.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 /// The first 128 bits of a SHA-256 over parts whose bounds count: `["a", "bc"]` is not `["ab", "c"]`.
@@ -18,10 +16,8 @@ pub fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 16] {
 
 /// Bytes as lower-case hexadecimal text.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |four: u8| char::from(if four < 10 { b'0' + four } else { b'a' + four - 10 });
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]
@@ -32,6 +28,7 @@ mod tests {
     fn every_part_and_its_bounds_count() {
         let name = |parts: &[&str]| hex(&of(parts.iter().map(|part| part.as_bytes())));
         assert_eq!(name(&["a", "bc"]).len(), 32);
+        assert_eq!(hex(&[0x00, 0x9f, 0xa0, 0xff]), "009fa0ff");
         assert_eq!(name(&["a", "bc"]), name(&["a", "bc"]));
         assert_ne!(name(&["a", "bc"]), name(&["ab", "c"]));
     }

@@ -10,6 +10,7 @@ use crate::delivery::{Attempt, Delivery};
 use crate::fault::Fault;
 use crate::outcome::{Report, Verdict};
 use crate::pipeline::Pipeline;
+use crate::system::Lane;
 
 /// Who asks for a piece of work to be done.
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ pub async fn work(pipeline: &Pipeline, message: &[u8], asked: Asked) -> Result<R
         within,
         events: deferred.events.clone(),
     };
-    let report = pipeline.run(&delivery).await;
+    let report = pipeline.run_in(Lane::Bulk, &delivery).await;
     if report.verdict == Verdict::Acknowledge {
         pipeline.deferral.done(&deferred).await;
     }

@@ -18,6 +18,9 @@ pub struct Backoff {
     pub longest: Duration,
 }
 
+/// A longer pause than this is not believed when somebody asks for it.
+pub const LONGEST_ASKED: Duration = Duration::from_hours(24);
+
 impl Default for Backoff {
     fn default() -> Self {
         Self { first: Duration::from_millis(250), longest: Duration::from_secs(30) }
@@ -30,7 +33,7 @@ impl Backoff {
     /// moment.
     pub fn pause(&self, failures: u32, asked: Option<Duration>, chance: &Chance) -> Duration {
         let own = chance.jittered(self.unjittered(failures));
-        asked.map_or(own, |asked| asked + own.min(self.first))
+        asked.map_or(own, |asked| asked.min(LONGEST_ASKED) + own.min(self.first))
     }
 
     fn unjittered(&self, failures: u32) -> Duration {
@@ -61,5 +64,7 @@ mod tests {
         let asked = Duration::from_secs(17);
         let pause = BACKOFF.pause(1, Some(asked), &Chance::seeded(1));
         assert!(pause >= asked && pause <= asked + BACKOFF.first, "{pause:?}");
+        let absurd = BACKOFF.pause(1, Some(Duration::MAX), &Chance::seeded(1));
+        assert!(absurd <= LONGEST_ASKED + BACKOFF.first, "{absurd:?}");
     }
 }

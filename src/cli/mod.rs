@@ -1,12 +1,26 @@
 //! The command line: one module per command; data to stdout, everything else to stderr.
 
+pub mod audit;
+pub mod canary;
 pub mod check;
 pub mod columns;
+mod desk;
 pub mod dev;
+pub mod digest;
+pub mod doctor;
 pub mod explain;
+pub mod holds;
+mod named;
 pub mod output;
+pub mod package;
+pub mod parked;
+pub mod pause;
+mod person;
+pub mod plan;
 pub mod poison;
+pub mod reconcile;
 pub mod serve;
+pub mod webhook;
 pub mod wording;
 
 use std::io::IsTerminal as _;
@@ -36,9 +50,37 @@ enum Command {
     Check(check::Args),
     /// Show what becomes of an event, or what is known of a row, and why
     Explain(explain::Args),
+    /// Say what would be written if these changes came now, and write nothing
+    Plan(plan::Args),
+    /// Compare both sides of the maps, explain every difference, repair what is wrong
+    Reconcile(reconcile::Args),
+    /// Measure how long a change takes from end to end, and show what was measured
+    Canary(canary::Args),
     /// List, show, edit, retry or dismiss what could not be applied
     #[command(subcommand)]
     Poison(poison::Command),
+    /// Say what is missing for this installation to run, and the command that adds it
+    Doctor(doctor::Args),
+    /// Show what the daily digest tells, or post it
+    Digest(digest::Args),
+    /// List who did what, and check that nothing of it was changed
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Register what a Dataverse environment tells, list it, or remove it
+    #[command(subcommand)]
+    Webhook(webhook::Command),
+    /// Stage the function app and zip it, the same bytes each time
+    Package(package::Args),
+    /// List what waits for rows that are not in the target yet
+    #[command(subcommand)]
+    Parked(parked::Command),
+    /// Let what comes for a map wait
+    Pause(pause::Args),
+    /// Let a paused map run again, and decide about what waited
+    Resume(pause::ResumeArgs),
+    /// List, show, approve or reject mass removals that wait for approval
+    #[command(subcommand)]
+    Holds(holds::Command),
     /// Run one emulated system by itself
     #[command(subcommand)]
     Emulate(Emulate),
@@ -68,16 +110,7 @@ pub async fn run() -> ExitCode {
         telemetry::fatal(&error);
         return ExitCode::FAILURE;
     }
-    let outcome = match cli.command {
-        Command::Dev(args) => dev::run(&args).await.map(exit).map_err(Into::into),
-        Command::Serve => serve::run(&settings).await,
-        Command::Check(args) => check::run(args, &settings).await,
-        Command::Explain(args) => explain::run(args, &settings).await,
-        Command::Poison(command) => poison::run(command, &settings).await,
-        Command::Emulate(Emulate::Dataverse(args)) => {
-            dataverse::args::run(args).await.map(|()| ExitCode::SUCCESS).map_err(Into::into)
-        }
-    };
+    let outcome = dispatch(cli.command, &settings).await;
     outcome.unwrap_or_else(|error| {
         let chain = telemetry::chain(&*error);
         // The host wants one line; a person wants one problem a line.
@@ -90,6 +123,35 @@ pub async fn run() -> ExitCode {
     })
 }
 
+#[allow(clippy::cognitive_complexity, reason = "one arm a command, and each is one call")]
+async fn dispatch(command: Command, settings: &Settings) -> Outcome {
+    match command {
+        Command::Dev(args) => dev::run(&args).await.map(exit).map_err(Into::into),
+        Command::Serve => serve::run(settings).await,
+        Command::Check(args) => check::run(args, settings).await,
+        Command::Explain(args) => explain::run(args, settings).await,
+        Command::Plan(args) => plan::run(args, settings).await,
+        Command::Reconcile(args) => reconcile::run(args, settings).await,
+        Command::Canary(args) => canary::run(args, settings).await,
+        Command::Poison(command) => poison::run(command, settings).await,
+        Command::Webhook(command) => webhook::run(command, settings).await,
+        Command::Package(args) => package::run(args).await,
+        Command::Parked(command) => parked::run(command, settings).await,
+        Command::Pause(args) => pause::run(args, settings).await,
+        Command::Resume(args) => pause::resume(args, settings).await,
+        Command::Holds(command) => holds::run(command, settings).await,
+        Command::Doctor(args) => doctor::run(&args, settings).await,
+        Command::Digest(args) => digest::run(&args, settings).await,
+        Command::Audit(command) => audit::run(command, settings).await,
+        Command::Emulate(Emulate::Dataverse(args)) => {
+            dataverse::args::run(args).await.map(|()| ExitCode::SUCCESS).map_err(Into::into)
+        }
+    }
+}
+
 fn exit(success: bool) -> ExitCode {
     if success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 //!
 //! Values of secured columns are masked here, so that no command shows one by mistake.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -88,7 +90,7 @@ pub fn key_json(to: &Destination, key: &Key) -> Json {
 /// An entry as JSON; `null` for each part that is not there.
 pub fn entry_json(to: &Destination, entry: &Entry) -> Json {
     let version = |version: &Version| Version {
-        action: version.action.as_ref().map(|action| to.masked(action)),
+        action: version.action.as_ref().map(|action| Arc::new(to.masked(action))),
         ..version.clone()
     };
     let applied = entry.applied.clone().map(|mut applied| {
@@ -99,7 +101,8 @@ pub fn entry_json(to: &Destination, entry: &Entry) -> Json {
         intent.version = version(&intent.version);
         intent
     });
-    json!({ "applied": applied, "intent": intent, "loose": entry.loose, "held": entry.held })
+    json!({ "applied": applied, "intent": intent, "loose": entry.loose, "held": entry.held,
+        "awaited": entry.awaited, "touched": entry.touched, "left": entry.left })
 }
 
 /// What an entry knows, without the row itself.
@@ -125,6 +128,16 @@ pub fn entry_lines(entry: &Entry) -> Vec<String> {
             format!("a write was overtaken; it has landed or died by {}", moment(loose.lease));
         columns.row(["loose", &text]);
     }
+    for left in &entry.left {
+        let text = format!("thing {} had this key and left it", left.thing);
+        columns.row(["left", &text]);
+    }
+    if entry.touched {
+        columns.row(["touched", "a write of a version that is not remembered may have landed"]);
+    }
+    if entry.awaited {
+        columns.row(["awaited", "rows that refer to it wait until it is there"]);
+    }
     if let Some(held) = &entry.held {
         let (then, due) = (removal(held.then), moment(held.due));
         columns.row([
@@ -137,7 +150,7 @@ pub fn entry_lines(entry: &Entry) -> Vec<String> {
 
 /// The row that a version wrote, secured columns masked.
 pub fn version_lines(to: &Destination, version: &Version) -> Vec<String> {
-    match &version.action {
+    match version.action.as_deref() {
         Some(action) => action_lines(to, action),
         None => vec!["  the map keeps hashes alone, so the row itself is not known".to_owned()],
     }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{Settings, Target};
 use crate::identity::Credential;
+use crate::mapping::file::Read;
 use crate::mapping::problem::Problems;
 use crate::system::{TableSchema, dataverse};
 
@@ -41,6 +43,18 @@ pub struct Dataverse {
     pub chunk: Option<usize>,
     /// Whether writes carry the correlation id to plug-ins and webhooks (`?tag=`).
     pub tag: bool,
+    /// As a source: whether a row is mapped as its event shows it, or read again first.
+    pub read: Read,
+    /// As a source: what a webhook shows in the header `x-concord-secret`; always a setting,
+    /// `"${SALES_WEBHOOK_SECRET}"`. Two with a blank between them are both taken, while one is exchanged
+    /// for the other; the first is the new one.
+    #[schemars(with = "Option<String>")]
+    pub webhook_secret: Option<SecretString>,
+    /// As a source: the id of the user in whose name we write there, so that echoes are known by it.
+    pub user: Option<String>,
+    /// As a source: whether the timer asks what changed, for webhooks that were lost. Yes unless it is
+    /// said here.
+    pub changes: Option<bool>,
     /// A file beside the maps with saved descriptions of tables, a JSON list; each spares its metadata
     /// calls.
     pub tables: Option<PathBuf>,
@@ -55,11 +69,28 @@ pub enum DataverseKind {
     Dataverse,
 }
 
+/// The shortest secret of a webhook, in bytes.
+const SHORTEST_SECRET: usize = 16;
+
+/// What is said of an environment as a source.
+#[derive(Clone, Debug, Default)]
+pub struct Incoming {
+    /// Whether rows are read again.
+    pub read: Read,
+    /// What callers show; the first is the newest.
+    pub secrets: Vec<SecretString>,
+    /// Our own user there.
+    pub user: Option<Uuid>,
+    /// Whether change tracking is asked.
+    pub changes: bool,
+}
+
 /// Who asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Auth {
-    /// The managed identity of the function app.
+    /// The identity that Azure gives the app, on a developer's machine whoever is signed in; nobody for
+    /// an address of this machine.
     #[default]
     Identity,
     /// An application with a secret.
@@ -109,6 +140,35 @@ impl Dataverse {
         Target::Dataverse(Box::new(config), credential)
     }
 
+    /// What is said of it as a source.
+    pub(super) fn incoming(&self, name: &str, problems: &mut Problems) -> Incoming {
+        let path = format!("systems/{name}");
+        let user = self.user.as_ref().filter(|user| !user.contains("${")).and_then(|user| {
+            let parsed = user.trim().parse().ok();
+            if parsed.is_none() {
+                let message = "`user` is the id of a user, a GUID (`WhoAmI` tells it)";
+                problems.error(&format!("{path}/user"), "wrong-type", message.to_owned());
+            }
+            parsed
+        });
+        let text = self.webhook_secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+        let text = text.filter(|text| !text.contains("${")).unwrap_or_default();
+        let secrets: Vec<&str> = text.split_whitespace().collect();
+        if secrets.len() > 2 || secrets.iter().any(|secret| secret.len() < SHORTEST_SECRET) {
+            let message = format!(
+                "one secret or two with a blank between them, each of at least {SHORTEST_SECRET} \
+                 characters"
+            );
+            problems.error(&format!("{path}/webhook_secret"), "webhook-secret", message);
+        }
+        Incoming {
+            read: self.read,
+            secrets: secrets.into_iter().map(SecretString::from).collect(),
+            user,
+            changes: self.changes.unwrap_or(true),
+        }
+    }
+
     fn saved(
         &self,
         path: &str,
@@ -146,7 +206,9 @@ impl Dataverse {
         let (tenant, client_id) = (self.tenant.clone(), self.client_id.clone());
         match self.auth {
             Auth::None => None,
-            Auth::Identity => Some(Credential::ManagedIdentity { client_id }),
+            // What stands in for an environment here asks for no token, and is to be shown none.
+            Auth::Identity if dataverse::is_local(&self.url) => None,
+            Auth::Identity => Some(identity(client_id, settings)),
             Auth::Cli => Some(Credential::AzureCli { tenant }),
             Auth::Secret => {
                 let (tenant, client_id) =
@@ -167,5 +229,13 @@ impl Dataverse {
                 Some(Credential::WorkloadIdentity { tenant, client_id, token_file })
             }
         }
+    }
+}
+
+/// The identity of this process, as the settings tell it; `client_id` when the system names its own.
+fn identity(client_id: Option<String>, settings: &Settings) -> Credential {
+    match client_id {
+        Some(client_id) => Credential::ManagedIdentity { client_id: Some(client_id) },
+        None => Credential::from_settings(|name| settings.get(name).map(str::to_owned)),
     }
 }

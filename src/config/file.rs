@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{Config, Limits, Settings, System, Target};
 use crate::decode::Decoder;
-use crate::ledger;
 use crate::mapping::Defaults;
 use crate::mapping::problem::Problems;
+use crate::operator::Roles;
 use crate::pipeline::MirrorConfig;
+use crate::{briefing, canary, ledger, outcome_log, parking, reconcile};
 
 /// The systems that Concord keeps in agreement, and what holds for all maps. `${NAME}` in a text is
 /// replaced by the app setting of that name.
@@ -28,10 +30,26 @@ pub struct ConfigFile {
     pub functions: IndexMap<String, String>,
     /// How the ledger is laid out.
     pub ledger: ledger::Config,
+    /// How long rows wait for rows that they refer to.
+    pub parking: parking::Config,
     /// A table of a target that shows error records, beside the poison store.
     pub poison: Option<MirrorConfig>,
+    /// How the two sides are compared every night.
+    pub reconcile: reconcile::Config,
+    /// Rows that measure how long changes take from end to end, by the name of their map.
+    pub canaries: canary::Config,
     /// How much a call may hold and how long it may take.
     pub limits: Limits,
+    /// A daily digest, posted as an Adaptive Card to a Teams workflow.
+    pub digest: briefing::Config,
+    /// A log of what became of every row, as files in the own storage. Off when it is not there.
+    pub outcomes: Option<outcome_log::Config>,
+    /// The Entra groups whose members may look, operate and approve.
+    pub roles: Roles,
+    /// What callers of the function `sync` show in the header `x-concord-secret`; always a setting,
+    /// `"${SYNC_SECRET}"`. For a Dataverse environment its own `webhook_secret` is taken besides.
+    #[schemars(with = "Option<String>")]
+    pub sync_secret: Option<SecretString>,
     /// What maps mean where they say nothing.
     pub defaults: Defaults,
 }
@@ -46,6 +64,7 @@ impl ConfigFile {
     ) -> Config {
         let mut sources = BTreeMap::new();
         let (mut targets, mut saved) = (BTreeMap::new(), BTreeMap::new());
+        let mut incoming = BTreeMap::new();
         for (name, system) in &self.systems {
             match system {
                 System::Source(config) => sources.extend(
@@ -53,6 +72,7 @@ impl ConfigFile {
                         .map(|decoder| (Arc::from(name.as_str()), decoder)),
                 ),
                 System::Dataverse(system) => {
+                    incoming.insert(Arc::from(name.as_str()), system.incoming(name, problems));
                     let target: Target = system.checked(name, (folder, settings), problems);
                     targets.insert(name.clone(), target);
                     let file = system.tables.as_ref().map(|file| folder.join(file));
@@ -66,18 +86,39 @@ impl ConfigFile {
         let functions = self.functions(problems);
         self.ledger(problems);
         self.poison(&targets, problems);
+        self.digest(problems);
+        self.canaries(problems);
         let limits = self.limits.checked(problems);
-        let Self { ledger, defaults, poison, .. } = self;
-        Config { sources, targets, saved, functions, ledger, poison, limits, defaults }
+        let Self { ledger, parking, defaults, poison, reconcile, sync_secret, .. } = self;
+        let (roles, digest, outcomes) = (self.roles, self.digest, self.outcomes);
+        let (canaries, places) = (self.canaries, problems.places());
+        Config {
+            sources,
+            incoming,
+            sync_secret,
+            targets,
+            saved,
+            functions,
+            ledger,
+            parking,
+            poison,
+            reconcile,
+            canaries,
+            places,
+            limits,
+            digest,
+            outcomes,
+            roles,
+            defaults,
+        }
     }
 
     fn functions(&self, problems: &mut Problems) -> BTreeMap<String, Arc<str>> {
-        let is_source = |system: &System| matches!(system, System::Source(_));
+        // Every kind of system can be a source.
         for (function, system) in &self.functions {
-            if !self.systems.get(system).is_some_and(is_source) {
-                let sources = self.systems.iter().filter(|(_, system)| is_source(system));
-                let known = sources.map(|(name, _)| name.as_str());
-                let message = format!("`{system}` is no source system of this file");
+            if !self.systems.contains_key(system) {
+                let known = self.systems.keys().map(String::as_str);
+                let message = format!("`{system}` is no system of this file");
                 let path = format!("functions/{function}");
                 problems.unknown(&path, ("system-unknown", system), known, message);
             }
@@ -103,12 +144,29 @@ impl ConfigFile {
         }
     }
 
+    fn digest(&self, problems: &mut Problems) {
+        if !(0..=23).contains(&self.digest.hour) {
+            problems.error("digest/hour", "range", "between 0 and 23, in UTC");
+        }
+    }
+
+    fn canaries(&self, problems: &mut Problems) {
+        for (map, canary) in &self.canaries {
+            for (key, message) in canary.problems() {
+                problems.error(&format!("canaries/{map}/{key}"), "canary", message);
+            }
+        }
+    }
+
     fn ledger(&self, problems: &mut Problems) {
         if !(1..=99).contains(&self.ledger.buckets) {
             problems.error("ledger/buckets", "range", "between 1 and 99");
         }
         if self.ledger.cache > 10_000_000 {
             problems.error("ledger/cache", "range", "at most ten million entries");
+        }
+        if !(1..=8_784).contains(&self.parking.hours) {
+            problems.error("parking/hours", "range", "between an hour and a year");
         }
     }
 }

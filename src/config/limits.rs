@@ -15,6 +15,9 @@ pub struct Limits {
     /// How long a call may work before it is answered, in seconds. Must be below `functionTimeout` of
     /// `host.json`, because that one ends the process.
     pub deadline_seconds: Option<u64>,
+    /// How long a webhook or a synchronous call may work before it is answered, in seconds. Dataverse
+    /// waits for sixty and does not come again.
+    pub waiting_seconds: Option<u64>,
     /// The longest body of a call, in MiB.
     pub body_mib: Option<usize>,
 }
@@ -28,6 +31,12 @@ impl Limits {
                 problems.error("limits/deadline_seconds", "range", "between 5 seconds and a day");
             }
             config.answer_within = Duration::from_secs(seconds);
+        }
+        if let Some(seconds) = self.waiting_seconds {
+            if !(2..=40).contains(&seconds) {
+                problems.error("limits/waiting_seconds", "range", "between 2 and 40 seconds");
+            }
+            config.waiting_within = Duration::from_secs(seconds);
         }
         if let Some(mebibytes) = self.body_mib {
             if !(1..=2048).contains(&mebibytes) {

@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use crate::identity::Credential;
 use crate::mapping::{Problem, Severity};
 use crate::store;
+use crate::telemetry::otlp;
 
 /// The names that Concord itself reads; everything else is read because a file names it.
 const MAPS: &str = "CONCORD_MAPS";
 const STORAGE: &str = "CONCORD_STORAGE";
 const LOG: &str = "CONCORD_LOG";
+const COLLECTOR: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const COLLECTOR_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+const SERVICE: &str = "OTEL_SERVICE_NAME";
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 const ROOT: &str = "FUNCTIONS_APP_ROOT_PATH";
 
@@ -53,6 +57,11 @@ impl Settings {
         root.join(self.get(MAPS).unwrap_or("maps"))
     }
 
+    /// Whether it is said where storage is.
+    pub fn names_storage(&self) -> bool {
+        self.get(STORAGE).is_some()
+    }
+
     /// Where storage is, `CONCORD_STORAGE`, and who asks for it.
     pub fn storage(&self) -> Result<store::Config, Problem> {
         let Some(text) = self.get(STORAGE) else {
@@ -70,6 +79,20 @@ impl Settings {
     /// What is logged, `CONCORD_LOG`, in the words of `tracing`'s filters.
     pub fn log(&self) -> Option<&str> {
         self.get(LOG)
+    }
+
+    /// Where spans and metrics are sent, `OTEL_EXPORTER_OTLP_ENDPOINT`; nowhere when it is not set.
+    pub fn collector(&self) -> Result<Option<otlp::Config>, Problem> {
+        let Some(endpoint) = self.get(COLLECTOR) else { return Ok(None) };
+        let headers = self.get(COLLECTOR_HEADERS).unwrap_or_default();
+        let service = self.get(SERVICE).unwrap_or("concord");
+        otlp::Config::parse(endpoint, headers, service).map(Some).map_err(|error| {
+            let name = match error {
+                otlp::ConfigError::Endpoint | otlp::ConfigError::Plain => COLLECTOR,
+                otlp::ConfigError::Headers => COLLECTOR_HEADERS,
+            };
+            problem(name, &error.to_string())
+        })
     }
 
     /// The port that the host expects the handler on.

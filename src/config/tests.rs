@@ -51,7 +51,7 @@ fn a_folder_becomes_configuration_and_maps() {
     assert_eq!((sales.url.as_str(), credential.is_none()), (URL.1, true));
     assert_eq!(config.source_of("events").as_deref(), Some("mdm"));
     assert!(maps.get("m").is_some());
-    assert_eq!((config.ledger.buckets, config.ledger.cache), (8, 50_000));
+    assert_eq!((config.ledger.buckets, config.ledger.cache), (4, 30_000));
 }
 
 #[test]
@@ -72,6 +72,24 @@ fn every_section_is_read() {
     assert!(config.defaults.trim);
     let removed = maps.get("m").unwrap().removed;
     assert_eq!(removed, crate::mapping::RemovalPolicy::Now(crate::row::Removal::Delete));
+}
+
+#[test]
+fn an_identity_is_the_apps_own_on_azure_and_never_shown_to_this_machine() {
+    let asks = |url: &str, more: &[(&str, &str)]| {
+        let text = SYSTEMS.replace("auth = \"none\"", "auth = \"identity\"");
+        let settings = [&[("SALES_URL", url)], more].concat();
+        let (config, _) =
+            load_from(&[("concord.toml", &text), ("m.toml", MAP)], &settings).unwrap();
+        let Target::Dataverse(_, credential) = &config.targets["sales"];
+        credential.as_ref().map(ToString::to_string)
+    };
+    let (azure, away) = (("IDENTITY_ENDPOINT", "http://x"), "https://acme.crm4.dynamics.com");
+    assert_eq!(asks("http://127.0.0.1:7101", &[azure]), None);
+    assert_eq!(asks(away, &[azure]).as_deref(), Some("system-assigned managed identity"));
+    let named = asks(away, &[azure, ("AZURE_CLIENT_ID", "c")]);
+    assert_eq!(named.as_deref(), Some("user-assigned managed identity"));
+    assert_eq!(asks(away, &[]).as_deref(), Some("developer tools sign-in"));
 }
 
 #[test]
@@ -102,7 +120,7 @@ buckets = 100
 deadline_seconds = 1
 [nonsense]
 "#;
-    let map = MAP.replace("\"sales\"", "\"d\"").replace("version = 1", "vresion = 1");
+    let map = MAP.replace("\"sales\"", "\"d\"").replace("version = 1", "versions = 1");
     let found = wrong(&[("concord.toml", text), ("m.toml", &map), ("n.toml", "map = ")]);
     for expected in [
         ("concord.toml", 3, "unknown-word"),

@@ -14,6 +14,10 @@ use crate::fault::{Fault, Kind};
 
 /// The most members that one object may have.
 const MEMBERS: usize = 10_000;
+/// Room for so many is made at first.
+const USUAL: usize = 32;
+/// So many names are compared without a table of them.
+const FEW: usize = 100;
 
 /// The members of one object, in the order they were sent.
 pub(crate) struct Object<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -60,7 +64,16 @@ pub(crate) fn type_of(raw: &RawValue) -> Type {
 
 /// A string's text; none for anything else, and for text that no Unicode string can hold.
 pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    if let Some(plain) = plain(raw) {
+        return Some(Cow::Borrowed(plain));
+    }
     serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
+}
+
+/// The text of a string without escapes.
+pub(crate) fn plain(raw: &RawValue) -> Option<&str> {
+    let text = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    (!text.as_bytes().contains(&b'\\')).then_some(text)
 }
 
 /// A string's text, or a number or boolean as it was written; none for null, objects and arrays.
@@ -76,15 +89,35 @@ pub(crate) fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
 pub(crate) fn object<'a>(text: &'a str, place: &str) -> Result<Object<'a>, Fault> {
     let object: Object<'a> = serde_json::from_str(text)
         .map_err(|error| refused(&error, place, "an object, or has too many members"))?;
-    let mut seen = HashSet::with_capacity(object.0.len());
-    match object.0.iter().find(|(name, _)| !seen.insert(name.as_ref())) {
+    match twice(&object) {
         None => Ok(object),
-        Some((name, _)) => {
+        Some(name) => {
             let message = format!("{place} holds this name twice; which of the two counts?");
             Err(Fault::new(Kind::Malformed, message)
                 .field(name.chars().take(100).collect::<String>()))
         }
     }
+}
+
+/// A name that stands twice.
+fn twice<'o>(object: &'o Object<'_>) -> Option<&'o str> {
+    let names = || object.0.iter().map(|(name, _)| name.as_ref());
+    if object.0.len() > FEW {
+        let mut seen = HashSet::with_capacity(object.0.len());
+        return names().find(|name| !seen.insert(*name));
+    }
+    // Few names have few marks in common, so that hardly any two are compared.
+    let mut seen = [0_u64; 8];
+    names().enumerate().find_map(|(at, name)| {
+        let mark = name
+            .bytes()
+            .fold(name.len(), |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        let place = seen.get_mut(mark / 64 % 8)?;
+        let bit = 1 << (mark % 64);
+        let doubtful = *place & bit != 0;
+        *place |= bit;
+        (doubtful && names().take(at).any(|other| other == name)).then_some(name)
+    })
 }
 
 /// Reads an array of at most `limit` elements.
@@ -121,6 +154,13 @@ pub(crate) fn refused(error: &serde_json::Error, place: &str, expected: &str) ->
 /// Whether objects and arrays are nested deeper than `limit`. Looks at brackets outside strings only,
 /// so it may be asked before anything else has read the text.
 pub(crate) fn is_deeper_than(limit: usize, text: &str) -> bool {
+    // Counted a stretch at a time, in bytes: many at once.
+    let opening = |byte: &u8| u8::from(matches!(byte, b'{' | b'['));
+    let stretches = text.as_bytes().chunks(usize::from(u8::MAX));
+    let all = stretches.map(|bytes| usize::from(bytes.iter().map(opening).sum::<u8>()));
+    if all.sum::<usize>() <= limit {
+        return false;
+    }
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for byte in text.bytes() {
         match byte {
@@ -158,7 +198,7 @@ impl<'de> Visitor<'de> for Members {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
+        let mut members = Vec::with_capacity(USUAL);
         while let Some((name, value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
             if members.len() == MEMBERS {
                 return Err(A::Error::custom("too many members"));

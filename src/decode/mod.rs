@@ -8,6 +8,7 @@
 mod cloudevents;
 mod cluedin;
 mod config;
+pub mod dataverse;
 mod edges;
 pub(crate) mod json;
 mod mapped;
@@ -41,13 +42,15 @@ pub struct Decoder {
     paths: Paths,
     upcasts: Upcasts,
     limits: Limits,
+    /// What is known of the tables, when the system is a Dataverse environment.
+    tables: Option<dataverse::Tables>,
 }
 
 /// One change of an event, or why it could not be read.
 #[derive(Debug)]
 pub struct Decoded<'a> {
     /// What it was read from, byte for byte as sent; it can be decoded again by itself.
-    pub raw: &'a [u8],
+    pub raw: Cow<'a, [u8]>,
     /// The change.
     pub change: Result<Change<'a>, Fault>,
 }
@@ -78,15 +81,35 @@ impl Decoder {
             return Err(problems);
         }
         let (shape, edges, limits) = (config.kind, config.edges, config.limits);
-        Ok(Self { shape, edges, paths, upcasts, limits })
+        Ok(Self { shape, edges, paths, upcasts, limits, tables: None })
+    }
+
+    /// Reads what a Dataverse environment sends, and rows that were read from it.
+    pub fn dataverse(tables: dataverse::Tables) -> Self {
+        Self {
+            shape: Shape::Events,
+            edges: false,
+            paths: Paths::default(),
+            upcasts: Upcasts::new(&[], &mut Vec::new()),
+            limits: Limits::default(),
+            tables: Some(tables),
+        }
+    }
+
+    /// What is known of the tables of a Dataverse environment; none for any other source.
+    pub fn tables(&self) -> Option<&dataverse::Tables> {
+        self.tables.as_ref()
     }
 
     /// Reads every change of an event, in the order they stand in it.
     pub fn decode<'a>(&self, event: &'a Event) -> Vec<Decoded<'a>> {
+        if let Some(tables) = &self.tables {
+            return dataverse::decode(event, tables, self.limits);
+        }
         if self.shape == Shape::CloudEvents && cloudevents::is_binary(event) {
             let change = cloudevents::structured(event, self.limits)
                 .and_then(|text| self.owned(&text, &event.body, Place { event, index: 0 }));
-            return vec![Decoded { raw: &event.body, change }];
+            return vec![Decoded { raw: Cow::Borrowed(&event.body), change }];
         }
         match self.members(event) {
             Ok(members) => members
@@ -97,10 +120,10 @@ impl Decoder {
                         Member::Here(object) => self.change(&object, raw, Place { event, index }),
                         Member::Quoted(text) => self.owned(&text, raw, Place { event, index }),
                     });
-                    Decoded { raw, change }
+                    Decoded { raw: Cow::Borrowed(raw), change }
                 })
                 .collect(),
-            Err(fault) => vec![Decoded { raw: &event.body, change: Err(fault) }],
+            Err(fault) => vec![Decoded { raw: Cow::Borrowed(&event.body), change: Err(fault) }],
         }
     }
 
@@ -175,6 +198,8 @@ impl Decoder {
             codes: facts.codes,
             properties: facts.properties,
             edges: facts.edges,
+            author: None,
+            partial: false,
         })
     }
 }

@@ -31,7 +31,7 @@ impl Place<'_> {
         let numbered = origin.sequence.is_some() || self.index > 0;
         let tie = Tie {
             enqueued: origin.enqueued,
-            partition: origin.partition.as_deref().map(str::to_owned),
+            partition: origin.partition.clone(),
             sequence: numbered.then(|| (origin.sequence.unwrap_or_default(), self.index)),
         };
         Ok(Order { version, emitted, tie })

@@ -148,7 +148,7 @@ fn a_binary_event_reads_like_the_structured_one() {
         event.properties = properties.to_vec();
         event.properties.push(("content-type".into(), "application/json".into()));
         let decoded = decoder.decode(&event).remove(0);
-        assert_eq!(decoded.raw, &event.body[..]);
+        assert_eq!(*decoded.raw, event.body[..]);
         assert_eq!(format!("{:?}", decoded.change.unwrap()), format!("{expected:?}"), "{prefix}");
         event.body = Bytes::from_static(b"<xml/>");
         assert_eq!(lines(&decoder, &event), ["malformed-event "]);
@@ -222,7 +222,7 @@ fn what_is_no_event_is_refused_as_a_whole() {
     for (text, expected) in texts {
         let event = event(text.to_vec());
         assert_eq!(lines(&decoder, &event), [*expected], "{}", String::from_utf8_lossy(text));
-        assert_eq!(decoder.decode(&event)[0].raw, *text);
+        assert_eq!(*decoder.decode(&event)[0].raw, **text);
     }
     assert!(lines(&decoder, &event("[]")).is_empty());
 }

@@ -6,6 +6,7 @@
 //! Kinds of credentials are never guessed one after the other: which one is used is a decision that
 //! can be read in the settings.
 
+pub mod person;
 mod tokens;
 
 use std::fmt;

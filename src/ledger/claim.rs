@@ -1,8 +1,10 @@
 //! Look, decide, claim: from rows that ask to be written to tickets that allow it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::decide::{self, Candidate, Decision};
 use super::entry::{Claim, Entry, Version};
@@ -10,7 +12,7 @@ use super::revise::{Revised, Revision};
 use super::{Ledger, Looked, Slot, index};
 use crate::fault::{Fault, Kind};
 use crate::outcome::Outcome;
-use crate::row::{Key, Row, RowHash};
+use crate::row::{Key, Row, RowHash, State};
 use crate::store::Operation;
 
 /// A row that asks to be written.
@@ -28,7 +30,12 @@ pub enum Claimed {
     /// The row may be written now.
     Ticket(Box<Ticket>),
     /// Nothing is to be written; this is durable.
-    Done(Outcome),
+    Done {
+        /// What became of the row.
+        outcome: Outcome,
+        /// The row is there, and others were parked until it is.
+        awaited: bool,
+    },
     /// Not now: busy, overtaken again and again, or storage is out of reach.
     Not(Fault),
 }
@@ -41,7 +48,7 @@ pub struct Ticket {
     pub(super) row: Arc<Row>,
     pub(super) version: Version,
     pub(super) claim: Claim,
-    pub(super) looked: Looked,
+    pub(super) looked: Box<Looked>,
     /// Loose claims whose lease was over when this one was made.
     pub(super) outlived: Vec<Claim>,
     pub(super) batch: Option<Arc<Batch>>,
@@ -60,22 +67,57 @@ impl Ticket {
         &self.row
     }
 
-    /// The entry in which it was claimed.
-    pub fn entry(&self) -> &Entry {
-        &self.looked.entry
+    /// The target's own id of the row, as far as it is known.
+    pub fn target_id(&self) -> Option<Uuid> {
+        self.looked.entry.applied.as_ref().and_then(|applied| applied.target_id)
+    }
+
+    /// Whether the row was written before.
+    pub fn is_known(&self) -> bool {
+        self.looked.entry.applied.is_some()
+    }
+
+    /// The state that the row was given last, if any, and if nobody else can have given it another
+    /// since: a claim was overtaken, and its write may lie over ours.
+    pub fn state(&self) -> Option<State> {
+        self.looked.entry.state().filter(|_| !self.is_contested())
+    }
+
+    /// Whether somebody else may be writing the row, or have written it unknown to the ledger.
+    pub fn is_contested(&self) -> bool {
+        !self.looked.entry.loose.is_empty() || self.looked.entry.touched
     }
 }
 
 impl Ledger {
     /// Claims rows, each key at most once, under leases that end at `lease`. Answers in order.
+    ///
+    /// Where keys that are not remembered were new of late, they are taken for new and not looked at:
+    /// a wrong guess fails its condition and costs a second look.
     pub async fn claim(&self, requests: Vec<Request>, lease: Timestamp) -> Vec<Claimed> {
         let claim = self.new_claim();
-        let asking = requests.into_iter().map(|Request { row, patient }| {
+        let mut asking = Vec::with_capacity(requests.len());
+        let mut unknown = BTreeMap::<String, usize>::new();
+        for Request { row, patient } in requests {
             let slot = self.slot(&row.to.map, &row.key);
-            let hash = row.hash();
-            (Asking { row, slot, hash, claim, lease, patient, decision: None, batch: None }, None)
-        });
-        let revised = self.revise(asking.collect()).await;
+            let known = self.cache.get(&slot);
+            if known.is_none() {
+                *unknown.entry(slot.partition.clone()).or_default() += 1;
+            }
+            let asked = Asking::new((row, slot), (claim, lease), patient);
+            asking.push((asked, known.map(Box::new)));
+        }
+        unknown.retain(|partition, keys| self.novelty.expects_only_new(partition, *keys));
+        for (asking, known) in &mut asking {
+            asking.unknown = known.is_none();
+            if known.is_none() && unknown.contains_key(&asking.slot.partition) {
+                *known = Some(Box::default());
+            }
+        }
+        let revised = self.revise(asking).await;
+        for Revised { revision: asking, .. } in revised.iter().filter(|one| one.revision.unknown) {
+            self.novelty.learn(&asking.slot.partition, asking.found);
+        }
         revised.into_iter().map(|revised| self.claimed(revised)).collect()
     }
 
@@ -85,10 +127,14 @@ impl Ledger {
             Err(fault) => return Claimed::Not(fault),
         };
         match asking.decision {
-            Some(Asked::Done(outcome)) => Claimed::Done(outcome),
+            Some(Asked::Done(outcome)) => {
+                Claimed::Done { outcome, awaited: looked.entry.is_awaited() }
+            }
             Some(Asked::Ticket) => {
                 let Asking { row, slot, hash, claim, batch, .. } = asking;
-                let version = decide::version(&row, hash);
+                let intent = looked.entry.intent.as_ref().filter(|intent| intent.claim == claim);
+                let version = intent.map(|intent| intent.version.clone());
+                let version = version.unwrap_or_else(|| decide::version(&row, hash));
                 let outlived = decide::expired(&looked.entry, self.now());
                 let ticket = Ticket { slot, row, version, claim, looked, outlived, batch };
                 Claimed::Ticket(Box::new(ticket))
@@ -106,11 +152,39 @@ struct Asking {
     row: Arc<Row>,
     slot: Slot,
     hash: RowHash,
+    /// What was hashed, until it is stored.
+    json: Option<String>,
     claim: Claim,
     lease: Timestamp,
     patient: bool,
     decision: Option<Asked>,
     batch: Option<Arc<Batch>>,
+    /// Whether nothing was known here of the entry, and whether there was one.
+    unknown: bool,
+    found: bool,
+}
+
+impl Asking {
+    fn new(
+        (row, slot): (Arc<Row>, Slot),
+        (claim, lease): (Claim, Timestamp),
+        patient: bool,
+    ) -> Self {
+        let (hash, json) = row.hashed();
+        Self {
+            row,
+            slot,
+            hash,
+            json: Some(json),
+            claim,
+            lease,
+            patient,
+            decision: None,
+            batch: None,
+            unknown: false,
+            found: false,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,7 +216,21 @@ impl Revision for Asking {
             Decision::Claim(entry) => (Asked::Ticket, Some(entry)),
         };
         self.decision = Some(asked);
+        self.found = *entry != Entry::default();
         next
+    }
+
+    fn json(&mut self) -> Option<String> {
+        self.json.take().filter(|_| self.decision == Some(Asked::Ticket))
+    }
+
+    fn batch(&self) -> Option<&str> {
+        None
+    }
+
+    /// A removal on hold has an index row of its own.
+    fn rows(&self) -> usize {
+        1 + usize::from(self.decision == Some(Asked::Done(Outcome::Held)))
     }
 
     fn index(chunk: &mut [Self], part: u64) -> Vec<Operation> {
@@ -161,7 +249,7 @@ impl Revision for Asking {
         }
         for asking in chunk.iter() {
             if let (crate::row::Action::Hold { due, .. }, Some(Asked::Done(Outcome::Held))) =
-                (&asking.row.action, asking.decision)
+                (&*asking.row.action, asking.decision)
             {
                 operations.push(Operation::Put(index::hold(*due, &asking.slot.row)));
             }

@@ -4,12 +4,15 @@
 //! and says which entry is to replace it, under the condition that it has not changed since. These are
 //! the very functions that the model checker explores.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::entry::{Applied, Claim, Entry, Held, Intent, Loose, Version};
+use super::leave::{is_left, leave};
 use crate::outcome::Outcome;
-use crate::row::{Action, Keep, Mode, Row, RowHash};
+use crate::row::{Action, Keep, Mode, Row, RowHash, Thing};
 
 /// A row that asks to be written.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,11 @@ pub fn decide(entry: &Entry, candidate: &Candidate<'_>, now: Timestamp) -> Decis
     if entry.intent.as_ref().is_some_and(|intent| intent.claim == claim) {
         return Decision::Mine;
     }
+    match row.thing {
+        Some(Thing::Left(thing)) => return leave(entry, candidate, thing, now),
+        Some(Thing::Of(thing)) if is_left(entry, thing, &row.order) => return Decision::Superseded,
+        Some(Thing::Of(_)) | None => {}
+    }
     if let Some(applied) = entry.applied.as_ref().filter(|applied| not_newer(row, applied)) {
         let same = applied.version.hash == hash && applied.version.order == row.order;
         return if same { Decision::Unchanged } else { Decision::Superseded };
@@ -60,13 +68,14 @@ pub fn decide(entry: &Entry, candidate: &Candidate<'_>, now: Timestamp) -> Decis
     if entry.held.as_ref().is_some_and(|held| covers(held, row)) {
         return Decision::Superseded;
     }
-    if row.to.mode == Mode::Insert && is_created(entry) && matches!(row.action, Action::Upsert(_)) {
+    if row.to.mode == Mode::Insert && is_created(entry) && matches!(*row.action, Action::Upsert(_))
+    {
         return Decision::Unchanged;
     }
     if entry.intent.as_ref().is_some_and(|intent| blocks(intent, candidate, now)) {
         return Decision::Busy;
     }
-    match (&row.action, &entry.applied) {
+    match (&*row.action, &entry.applied) {
         (Action::Hold { due, then }, _) if entry.is_known() || !row.only_if_known => {
             let held = Held {
                 order: row.order.clone(),
@@ -92,14 +101,14 @@ fn not_newer(row: &Row, applied: &Applied) -> bool {
 
 /// A held removal covers what is not newer than it, except the removal itself when its time has come.
 fn covers(held: &Held, row: &Row) -> bool {
-    let due = matches!(row.action, Action::Remove(_)) && row.order == held.order;
+    let due = matches!(*row.action, Action::Remove(_)) && row.order == held.order;
     !due && !row.order.is_newer_than(&held.order)
 }
 
 /// Whether a map that only creates rows is done with this one: it is there, whoever created it.
 fn is_created(entry: &Entry) -> bool {
     let Some(Applied { version, .. }) = &entry.applied else { return false };
-    match &version.action {
+    match version.action.as_deref() {
         None => true,
         Some(Action::Upsert(_) | Action::Hold { .. }) => !version.wrote_nothing(),
         Some(Action::Remove(_)) => false,
@@ -119,14 +128,22 @@ pub fn version(row: &Row, hash: RowHash) -> Version {
     Version {
         order: row.order.clone(),
         hash,
-        action: (row.to.keep == Keep::Row).then(|| row.action.clone()),
+        action: (row.to.keep == Keep::Row).then(|| Arc::clone(&row.action)),
         map_version: row.to.version,
         correlation: row.correlation,
+        thing: row.thing.map(Thing::id),
     }
 }
 
 fn advanced(entry: &Entry, candidate: &Candidate<'_>, now: Timestamp) -> Entry {
-    let version = version(candidate.row, candidate.hash);
+    let mut version = version(candidate.row, candidate.hash);
+    let applied = entry.applied.as_ref().map(|applied| &applied.version);
+    if let Some(same) = applied.filter(|applied| applied.hash == version.hash)
+        && let Some(row) = same.action.as_ref().filter(|_| version.action.is_some())
+    {
+        // The very row that is there, so that it is not written again.
+        version.action = Some(Arc::clone(row));
+    }
     let target_id = entry.applied.as_ref().and_then(|applied| applied.target_id);
     let mut next = entry.clone();
     apply(&mut next, version, target_id, now);
@@ -134,7 +151,7 @@ fn advanced(entry: &Entry, candidate: &Candidate<'_>, now: Timestamp) -> Entry {
 }
 
 /// Overtakes whatever intent there is; the overtaken claim becomes loose (rule 2).
-fn claimed(entry: &Entry, version: Version, claim: Claim, lease: Timestamp) -> Entry {
+pub(super) fn claimed(entry: &Entry, version: Version, claim: Claim, lease: Timestamp) -> Entry {
     let mut next = entry.clone();
     if let Some(overtaken) = next.intent.replace(Intent { version, claim, lease }) {
         next.loose.push(Loose { claim: overtaken.claim, lease: overtaken.lease });
@@ -151,6 +168,7 @@ fn apply(entry: &mut Entry, mut version: Version, target_id: Option<Uuid>, at: T
         }
         version.order = version.order.over(&applied.version.order);
     }
+    entry.touched &= version.wrote_nothing();
     entry.held.take_if(|held| !held.order.is_newer_than(&version.order));
     entry.applied = Some(Applied { version, target_id, at });
 }
@@ -286,6 +304,8 @@ pub fn tend(entry: &Entry, claim: Claim, lease: Timestamp, now: Timestamp) -> Te
     }
     let Some(version) = newest(&next, None).filter(|version| version.action.is_some()) else {
         next.loose.retain(|loose| !over.contains(&loose.claim));
+        // One of them may have landed, and a removal must find what it left.
+        next.touched |= !next.is_written();
         return Tending::Forget(next);
     };
     // It is there already when the answer to an earlier request was lost.

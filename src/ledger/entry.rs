@@ -1,5 +1,7 @@
 //! What the ledger remembers of one (map, key).
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -19,6 +21,21 @@ pub struct Entry {
     pub loose: Vec<Loose>,
     /// A removal that waits for its time.
     pub held: Option<Held>,
+    /// Rows are parked until this one is there: whoever finds it there wakes them.
+    pub awaited: bool,
+    /// Things of the source that had this key and left it.
+    pub left: Vec<Left>,
+    /// A write may have landed of which nothing is remembered any more: the row may be there by it.
+    pub touched: bool,
+}
+
+/// A thing of the source that had a key and left it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Left {
+    /// Which.
+    pub thing: Uuid,
+    /// What it said of the key until then counts no more.
+    pub order: Order,
 }
 
 /// One version of the row: what the target holds or is to hold.
@@ -30,12 +47,15 @@ pub struct Version {
     pub hash: RowHash,
     /// What is written; absent where the map lets the ledger keep hashes alone.
     #[serde(rename = "row", default, skip_serializing_if = "Option::is_none")]
-    pub action: Option<Action>,
+    pub action: Option<Arc<Action>>,
     /// The version of the map that made it.
     #[serde(rename = "map")]
     pub map_version: u32,
     /// The change it came from.
     pub correlation: Correlation,
+    /// Which thing of the source it is of, where that is told.
+    #[serde(rename = "of", default, skip_serializing_if = "Option::is_none")]
+    pub thing: Option<Uuid>,
 }
 
 /// The version that the target holds.
@@ -92,19 +112,41 @@ pub struct Held {
 }
 
 impl Entry {
-    /// Whether this system wrote the row, or is about to, and has not removed it since.
+    /// Whether this system wrote the row, may have, or is about to, and has not removed it since.
     pub fn is_known(&self) -> bool {
-        let there = |applied: &Applied| {
-            let removed = matches!(applied.version.action, Some(Action::Remove(_)));
+        self.intent.is_some() || !self.loose.is_empty() || self.touched || self.is_written()
+    }
+
+    /// Whether what was settled last is a write of the row.
+    pub fn is_written(&self) -> bool {
+        self.applied.as_ref().is_some_and(|applied| {
+            let removed = matches!(applied.version.action.as_deref(), Some(Action::Remove(_)));
             !removed && !applied.version.wrote_nothing()
-        };
-        self.intent.is_some() || self.applied.as_ref().is_some_and(there)
+        })
+    }
+
+    /// Whether the target holds the row, active or not, as far as settled writes tell: others can refer
+    /// to it.
+    pub fn is_there(&self) -> bool {
+        self.applied.as_ref().is_some_and(|applied| {
+            let Applied { version, .. } = applied;
+            let deleted =
+                matches!(version.action.as_deref(), Some(Action::Remove(Removal::Delete)));
+            // A row that was kept as it is was there before.
+            let absent = version.wrote_nothing() && version.action.is_some();
+            !deleted && !absent
+        })
+    }
+
+    /// Whether others wait for this row and need not wait longer.
+    pub fn is_awaited(&self) -> bool {
+        self.awaited && self.is_there()
     }
 
     /// The state that the row was last given, if any.
     pub fn state(&self) -> Option<State> {
         let written = self.applied.as_ref().filter(|applied| !applied.version.wrote_nothing());
-        match written?.version.action.as_ref()? {
+        match written?.version.action.as_deref()? {
             Action::Upsert(columns) => columns.state,
             Action::Remove(Removal::Deactivate(state)) => Some(*state),
             Action::Remove(Removal::Delete) | Action::Hold { .. } => None,

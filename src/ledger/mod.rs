@@ -15,14 +15,25 @@
 //! | `~l<lease end>~<claim>` | a claimed batch: what the sweep visits when the lease is over |
 //! | `~h<due>~<key hash>` | a held removal: what the sweep carries out when it is due |
 //!
+//! An entry may carry a mark that rows wait for this one (`awaited`): who settles it wakes them; and one that
+//! a write may have landed of which nothing else is remembered (`touched`).
+//!
 //! Left out on purpose: an index row per key. One row per claimed batch and bucket, written and removed
 //! in the transactions that are needed anyway, finds abandoned and overtaken claims alike.
 
+mod awaited;
+#[cfg(test)]
+mod bench;
+mod brief;
 mod cache;
 mod claim;
 pub mod decide;
+mod doubt;
 pub mod entry;
 mod index;
+mod leave;
+mod novelty;
+mod place;
 mod preview;
 mod revise;
 mod settle;
@@ -38,7 +49,8 @@ use object_store::ObjectStore;
 use serde::Deserialize;
 
 pub use self::claim::{Claimed, Request, Ticket};
-pub use self::entry::{Claim, Entry};
+pub use self::doubt::{Page, Place};
+pub use self::entry::{Claim, Entry, Version};
 pub use self::preview::Preview;
 pub use self::settle::{Assertion, Conclusion, Landing, Settlement};
 pub use self::slot::Slot;
@@ -56,13 +68,13 @@ pub struct Config {
     /// Into how many partitions the entries of one map are spread (1 to 99). More buckets take more
     /// writes a second, fewer make fewer storage operations. Fixed once there are entries.
     pub buckets: u32,
-    /// How many entries an instance remembers between deliveries.
+    /// How many entries an instance remembers between deliveries; each takes about 400 bytes.
     pub cache: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { buckets: 8, cache: 50_000 }
+        Self { buckets: 4, cache: 30_000 }
     }
 }
 
@@ -75,6 +87,7 @@ pub struct Ledger {
     chance: Chance,
     config: Config,
     cache: cache::Cache,
+    novelty: novelty::Novelty,
 }
 
 /// An entry as it was looked at; no etag when there is none stored yet.
@@ -82,6 +95,17 @@ pub struct Ledger {
 struct Looked {
     entry: Entry,
     etag: Option<Etag>,
+    /// Where its rows stand.
+    places: place::Places,
+}
+
+/// How much of an entry is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// All of it.
+    Whole,
+    /// What a decision needs: a quiet entry without the columns of its row.
+    Brief,
 }
 
 /// How many storage requests of one call are under way at once.
@@ -96,7 +120,8 @@ impl Ledger {
         chance: Chance,
     ) -> Self {
         let cache = cache::Cache::new(config.cache);
-        Self { table, blobs, clock, chance, config, cache }
+        let novelty = novelty::Novelty::default();
+        Self { table, blobs, clock, chance, config, cache, novelty }
     }
 
     /// Where the entry of a key stands.
@@ -108,17 +133,14 @@ impl Ledger {
     pub async fn entry(&self, map: &str, key: &Key) -> Result<Entry, Fault> {
         let slot = self.slot(map, key);
         self.cache.forget(&slot);
-        let mut looked = self.look(&[slot]).await?;
+        let mut looked = self.look(&[slot], Depth::Whole).await?;
         Ok(looked.pop().map(|looked| looked.entry).unwrap_or_default())
     }
 
-    /// Looks at many entries; remembered ones cost nothing.
-    async fn look(&self, slots: &[Slot]) -> Result<Vec<Looked>, Fault> {
-        let mut looked: Vec<Option<Looked>> = slots
-            .iter()
-            .map(|slot| self.cache.get(slot))
-            .map(|known| known.map(|(entry, etag)| Looked { entry, etag: Some(etag) }))
-            .collect();
+    /// Looks at many entries; remembered ones cost nothing, and are brief.
+    async fn look(&self, slots: &[Slot], depth: Depth) -> Result<Vec<Looked>, Fault> {
+        let mut looked: Vec<Option<Looked>> =
+            slots.iter().map(|slot| self.cache.get(slot)).collect();
         let mut missing = std::collections::BTreeMap::<&str, Vec<usize>>::new();
         for (index, (slot, known)) in slots.iter().zip(&looked).enumerate() {
             if known.is_none() {
@@ -126,7 +148,7 @@ impl Ledger {
             }
         }
         let reads: Vec<_> =
-            missing.into_iter().map(|(p, indices)| self.read(p, slots, indices)).collect();
+            missing.into_iter().map(|(p, indices)| self.read(p, (slots, indices), depth)).collect();
         let mut reads = stream::iter(reads).buffer_unordered(PARALLEL);
         while let Some(read) = reads.next().await {
             for (index, found) in read? {
@@ -141,8 +163,8 @@ impl Ledger {
     async fn read(
         &self,
         partition: &str,
-        slots: &[Slot],
-        indices: Vec<usize>,
+        (slots, indices): (&[Slot], Vec<usize>),
+        depth: Depth,
     ) -> Result<Vec<(usize, Looked)>, Fault> {
         let rows: Vec<String> =
             indices.iter().filter_map(|index| slots.get(*index)).map(|s| s.row.clone()).collect();
@@ -153,10 +175,10 @@ impl Ledger {
             read.push((
                 index,
                 match stored {
-                    Some(stored) => Looked {
-                        entry: self.decode(&stored.entity).await?,
-                        etag: Some(stored.etag),
-                    },
+                    Some(stored) => {
+                        let (entry, places) = self.decode(&stored.entity, depth).await?;
+                        Looked { entry, etag: Some(stored.etag), places }
+                    }
                     None => Looked::default(),
                 },
             ));

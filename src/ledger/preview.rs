@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::decide::{self, Candidate, Decision};
-use super::{Entry, Ledger, PLACE, Slot};
+use super::{Depth, Entry, Ledger, PLACE, Slot};
 use crate::fault::Fault;
 use crate::outcome::Outcome;
 use crate::row::{Key, Row};
@@ -68,7 +68,8 @@ impl Ledger {
         let read = self.table.get_many(&slot.partition, &rows).await;
         let found = read.map_err(|error| error.fault(PLACE))?.into_iter().next().flatten();
         let Some(stored) = found else { return Ok(None) };
-        let key = self.decode_key(&stored.entity).await?;
-        Ok(Some((self.decode(&stored.entity).await?, key)))
+        let key = Self::decode_key(&stored.entity)?;
+        let (entry, _) = self.decode(&stored.entity, Depth::Whole).await?;
+        Ok(Some((entry, key)))
     }
 }

@@ -10,7 +10,8 @@ use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
 use super::entry::Entry;
-use super::{Ledger, Looked, PARALLEL, PLACE, Slot};
+use super::place::Places;
+use super::{Depth, Ledger, Looked, PARALLEL, PLACE, Slot};
 use crate::fault::{Fault, Kind};
 use crate::row::Key;
 use crate::store::{self, Operation};
@@ -23,6 +24,14 @@ pub(super) trait Revision: Send + Sync + Sized {
     fn key(&self) -> &Key;
     /// What is to replace the entry; `None` when it can stay, with the reason noted in `self`.
     fn revise(&mut self, entry: &Entry, now: Timestamp) -> Option<Entry>;
+    /// The JSON of the row that it intends, where that is at hand.
+    fn json(&mut self) -> Option<String> {
+        None
+    }
+    /// The claimed batch that it belongs to, by its index row; those of one batch stay together.
+    fn batch(&self) -> Option<&str>;
+    /// How many rows of the table change with it, that of a batch not counted.
+    fn rows(&self) -> usize;
     /// The index rows that change in the same transaction. `part` is different for every transaction.
     fn index(chunk: &mut [Self], part: u64) -> Vec<Operation>;
 }
@@ -31,27 +40,28 @@ pub(super) trait Revision: Send + Sync + Sized {
 pub(super) struct Revised<R> {
     pub(super) revision: R,
     /// The entry as it now stands, or why the decision could not be made durable.
-    pub(super) result: Result<Looked, Fault>,
+    pub(super) result: Result<Box<Looked>, Fault>,
 }
 
 /// One revision on its way.
 struct Item<R> {
     place: usize,
     revision: R,
-    looked: Option<Looked>,
+    looked: Option<Box<Looked>>,
+    /// Why the last round was in vain, when it was not somebody else's change.
+    why: Option<Fault>,
 }
 
 /// A decided item with the row that makes the decision durable.
 struct Step<R> {
     item: Item<R>,
-    next: Entry,
+    next: Box<Entry>,
+    places: Places,
     operation: Operation,
 }
 
 /// How often a decision is made again because somebody else was faster, before it is left for now.
 const ROUNDS: u64 = 8;
-/// Entries in one transaction: 100 operations, of which some may be index rows of its entries.
-const ENTRIES: usize = 49;
 /// Bytes of entries in one transaction; the rest is for its index rows.
 const BYTES: usize = store::MAX_TRANSACTION / 4 * 3;
 
@@ -62,24 +72,32 @@ impl Ledger {
     /// is believed until a condition fails.
     pub(super) async fn revise<R: Revision>(
         &self,
-        revisions: Vec<(R, Option<Looked>)>,
+        revisions: Vec<(R, Option<Box<Looked>>)>,
     ) -> Vec<Revised<R>> {
+        let mut answers: Vec<Option<Revised<R>>> = Vec::new();
+        answers.resize_with(revisions.len(), || None);
         let mut finished: Finished<R> = Vec::with_capacity(revisions.len());
         let items = revisions.into_iter().enumerate();
-        let mut open: Vec<Item<R>> =
-            items.map(|(place, (revision, looked))| Item { place, revision, looked }).collect();
+        let mut open: Vec<Item<R>> = items
+            .map(|(place, (revision, looked))| Item { place, revision, looked, why: None })
+            .collect();
         for round in 0..ROUNDS {
             if open.is_empty() {
                 break;
             }
             open = self.round(open, round, &mut finished).await;
         }
-        finished.extend(open.into_iter().map(|item| {
+        finished.extend(open.into_iter().map(|mut item| {
             let message = "others kept changing the ledger entry of this row";
-            item.failed(Fault::new(Kind::Conflict, message))
+            let why = item.why.take().unwrap_or_else(|| Fault::new(Kind::Conflict, message));
+            item.failed(why)
         }));
-        finished.sort_by_key(|(place, _)| *place);
-        finished.into_iter().map(|(_, revised)| revised).collect()
+        for (place, revised) in finished {
+            if let Some(answer) = answers.get_mut(place) {
+                *answer = Some(revised);
+            }
+        }
+        answers.into_iter().flatten().collect()
     }
 
     async fn round<R: Revision>(
@@ -119,9 +137,9 @@ impl Ledger {
     async fn look_where_needed<R: Revision>(&self, open: &mut [Item<R>]) -> Result<(), Fault> {
         let blind = open.iter().filter(|item| item.looked.is_none());
         let slots: Vec<Slot> = blind.map(|item| item.revision.slot().clone()).collect();
-        let mut found = self.look(&slots).await?.into_iter();
+        let mut found = self.look(&slots, Depth::Brief).await?.into_iter();
         for item in open.iter_mut().filter(|item| item.looked.is_none()) {
-            item.looked = found.next();
+            item.looked = found.next().map(Box::new);
         }
         Ok(())
     }
@@ -130,18 +148,21 @@ impl Ledger {
         &self,
         mut item: Item<R>,
     ) -> Result<Step<R>, Box<(usize, Revised<R>)>> {
-        let looked = item.looked.clone().unwrap_or_default();
+        let looked = item.looked.take().unwrap_or_default();
         let Some(next) = item.revision.revise(&looked.entry, self.now()) else {
             let Item { place, revision, .. } = item;
             return Err(Box::new((place, Revised { revision, result: Ok(looked) })));
         };
-        match self.encode(item.revision.slot(), item.revision.key(), &next).await {
-            Ok(entity) => {
-                let operation = match looked.etag {
-                    Some(etag) => Operation::Replace(entity, etag),
+        let json = item.revision.json();
+        let of = (item.revision.slot(), item.revision.key());
+        match self.encode(of, &looked, (&next, json)).await {
+            Ok((entity, places)) => {
+                let operation = match &looked.etag {
+                    Some(etag) => Operation::Merge(entity, etag.clone()),
                     None => Operation::Insert(entity),
                 };
-                Ok(Step { item, next, operation })
+                item.looked = Some(looked);
+                Ok(Step { item, next: Box::new(next), places, operation })
             }
             Err(fault) => Err(Box::new(item.failed(fault))),
         }
@@ -156,26 +177,33 @@ impl Ledger {
     ) -> (Finished<R>, Vec<Item<R>>) {
         let mut operations = Vec::with_capacity(chunk.len() + 1);
         let (mut revisions, mut rest) = (Vec::new(), Vec::new());
-        for Step { item: Item { place, revision, looked }, next, operation } in chunk {
+        for Step { item, next, places, operation } in chunk {
+            let Item { place, revision, looked, .. } = item;
             operations.push(operation);
             revisions.push(revision);
-            rest.push((place, looked, next));
+            rest.push((place, looked, (next, places)));
         }
         operations.extend(R::index(&mut revisions, part));
         let written = self.table.transact(&partition, operations).await;
         let parts = revisions.into_iter().zip(rest);
         match written {
             Ok(etags) => {
-                let done = parts.zip(etags).map(|((revision, (place, _, entry)), etag)| {
-                    self.cache.put(revision.slot().clone(), entry.clone(), etag.clone());
-                    let result = Ok(Looked { entry, etag: Some(etag) });
-                    (place, Revised { revision, result })
+                let done = parts.zip(etags).map(|((revision, (place, looked, next)), etag)| {
+                    let mut looked = looked.unwrap_or_default();
+                    *looked = Looked { entry: *next.0, etag: Some(etag), places: next.1 };
+                    self.cache.put(revision.slot(), &looked);
+                    (place, Revised { revision, result: Ok(looked) })
                 });
                 (done.collect(), Vec::new())
             }
             Err(error) => {
                 let items = parts
-                    .map(|(revision, (place, looked, _))| Item { place, revision, looked })
+                    .map(|(revision, (place, looked, _))| Item {
+                        place,
+                        revision,
+                        looked,
+                        why: None,
+                    })
                     .collect();
                 self.not_committed(items, &error)
             }
@@ -205,9 +233,18 @@ impl Ledger {
                 self.cache.forget(item.revision.slot());
                 item.looked = None;
             }
+            if matches!(error, store::Error::Unavailable { .. }) {
+                item.why = Some(error.fault(PLACE));
+            }
             again.push(item);
         }
         (done, again)
+    }
+}
+
+impl<R: Revision> Step<R> {
+    fn weight(&self) -> usize {
+        store::weight(&self.item.revision.slot().partition, &self.operation)
     }
 }
 
@@ -217,20 +254,73 @@ impl<R> Item<R> {
     }
 }
 
-fn chunked<R: Revision>(steps: Vec<Step<R>>) -> Vec<Vec<Step<R>>> {
-    let mut chunks: Vec<Vec<Step<R>>> = Vec::new();
-    let mut bytes = 0;
-    for step in steps {
-        let size = store::weight(&step.item.revision.slot().partition, &step.operation);
-        let full = chunks.last().is_none_or(|chunk| chunk.len() >= ENTRIES);
-        if full || bytes + size > BYTES {
-            chunks.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += size;
-        if let Some(chunk) = chunks.last_mut() {
-            chunk.push(step);
-        }
+/// Steps that go in one transaction, the rows of the table that it changes, and its bytes.
+struct Chunk<R> {
+    steps: Vec<Step<R>>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl<R: Revision> Chunk<R> {
+    /// Of one step, and the index row of its batch, with room for others.
+    fn of(step: Step<R>, others: usize) -> Self {
+        let (rows, bytes) = (1 + step.item.revision.rows(), step.weight());
+        let mut steps = Vec::with_capacity(others.min(store::MAX_OPERATIONS));
+        steps.push(step);
+        Self { steps, rows, bytes }
     }
-    chunks
+
+    /// The claimed batch that it is of.
+    fn batch(&self) -> Option<&str> {
+        self.steps.first().and_then(|step| step.item.revision.batch())
+    }
+
+    fn has_room(&self, rows: usize, bytes: usize) -> bool {
+        self.rows + rows <= store::MAX_OPERATIONS && self.bytes + bytes <= BYTES
+    }
+
+    /// Takes a step of the same batch in if there is room for it.
+    fn push(&mut self, step: Step<R>) -> Option<Step<R>> {
+        let (rows, bytes) = (step.item.revision.rows(), step.weight());
+        if self.batch() != step.item.revision.batch() || !self.has_room(rows, bytes) {
+            return Some(step);
+        }
+        self.steps.push(step);
+        (self.rows, self.bytes) = (self.rows + rows, self.bytes + bytes);
+        None
+    }
+
+    /// Takes `other` in if there is room for it.
+    fn join(&mut self, mut other: Self) -> Option<Self> {
+        let shared = usize::from(self.batch() == other.batch());
+        if !self.has_room(other.rows - shared, other.bytes) {
+            return Some(other);
+        }
+        self.steps.append(&mut other.steps);
+        (self.rows, self.bytes) = (self.rows + other.rows - shared, self.bytes + other.bytes);
+        None
+    }
+}
+
+/// Cuts the steps of one bucket into transactions. Those of one claimed batch go together as far as they
+/// fit, because its index row goes only when all of them are concluded.
+fn chunked<R: Revision>(mut steps: Vec<Step<R>>) -> Vec<Vec<Step<R>>> {
+    steps.sort_by(|one, other| one.item.revision.batch().cmp(&other.item.revision.batch()));
+    let (mut batches, all) = (Vec::<Chunk<R>>::new(), steps.len());
+    for step in steps {
+        let rest = match batches.last_mut() {
+            Some(last) => last.push(step),
+            None => Some(step),
+        };
+        batches.extend(rest.map(|step| Chunk::of(step, all)));
+    }
+    let mut chunks: Vec<Chunk<R>> = Vec::new();
+    for batch in batches {
+        let rest = match chunks.last_mut() {
+            Some(last) => last.join(batch),
+            None => Some(batch),
+        };
+        chunks.extend(rest);
+    }
+    chunks.into_iter().map(|chunk| chunk.steps).collect()
 }

@@ -49,6 +49,11 @@ impl Landing {
         }
     }
 
+    /// Whether the target was made to hold it.
+    pub fn is_written(self) -> bool {
+        matches!(self, Self::Landed { .. })
+    }
+
     fn target_id(self) -> Option<Uuid> {
         match self {
             Self::Landed { target_id } | Self::Kept { target_id } => target_id,
@@ -78,7 +83,12 @@ pub struct Settlement {
 #[derive(Debug)]
 pub enum Conclusion {
     /// It is durable.
-    Done(Outcome),
+    Done {
+        /// What became of the row.
+        outcome: Outcome,
+        /// The row is there, and others were parked until it is.
+        awaited: bool,
+    },
     /// The claim was taken back.
     Withdrawn,
     /// The claim was overtaken: this must be written, and then told to [`Ledger::asserted`].
@@ -87,13 +97,19 @@ pub enum Conclusion {
     Open(Fault),
 }
 
+impl Conclusion {
+    fn done(outcome: Outcome, entry: &Entry) -> Self {
+        Self::Done { outcome, awaited: entry.is_awaited() }
+    }
+}
+
 /// The newest version of a row, to be written once more on behalf of loose claims.
 #[derive(Debug)]
 pub struct Assertion {
     pub(super) slot: Slot,
     pub(super) row: Arc<Row>,
     pub(super) version: Version,
-    pub(super) looked: Looked,
+    pub(super) looked: Box<Looked>,
     pub(super) claims: Vec<Claim>,
     /// The write whose fate is at stake; absent when the sweep asserts.
     pub(super) mine: Option<Mine>,
@@ -120,50 +136,44 @@ impl Ledger {
     /// Settles many writes, one transaction per bucket. Answers in order.
     pub async fn settle(&self, settlements: Vec<Settlement>) -> Vec<Conclusion> {
         let settling = settlements.into_iter().map(|Settlement { ticket, landing }| {
-            let looked = ticket.looked.clone();
-            (Settling { ticket, landing, settled: None }, Some(looked))
+            let Ticket { slot, row, version, claim, looked, outlived, batch } = ticket;
+            let mine = (version, row);
+            let settling = Settling { slot, mine, claim, outlived, batch, landing, settled: None };
+            (settling, Some(looked))
         });
         let revised = self.revise(settling.collect()).await;
         revised.into_iter().map(concluded).collect()
     }
 
-    /// Records an assertion that was answered for. `Assert` again when the entry changed meanwhile.
-    pub async fn asserted(&self, assertion: Assertion, landing: Landing) -> Conclusion {
-        let looked = assertion.looked.clone();
-        let asserting = Asserting { assertion, landing, again: false };
-        let mut revised = self.revise(vec![(asserting, Some(looked))]).await;
-        let Some(Revised { revision: Asserting { assertion, again, .. }, result }) = revised.pop()
-        else {
-            return Conclusion::Open(Fault::new(Kind::Storage, "the ledger did not answer"));
-        };
-        match result {
-            Err(fault) => Conclusion::Open(fault),
-            Ok(looked) if again => {
-                let Assertion { slot, row, claims, mine, .. } = assertion;
-                reassert((slot, &row.to, &row.key), looked, claims, mine)
-            }
-            Ok(_) => Conclusion::Done(assertion.outcome(landing)),
-        }
+    /// Records assertions that were answered for, each key at most once, one transaction per bucket.
+    /// Answers in order; `Assert` again where the entry changed meanwhile.
+    pub async fn asserted(&self, assertions: Vec<(Assertion, Landing)>) -> Vec<Conclusion> {
+        let asserting = assertions.into_iter().map(|(assertion, landing)| {
+            let looked = assertion.looked.clone();
+            (Asserting { assertion, landing, again: false }, Some(looked))
+        });
+        let revised = self.revise(asserting.collect()).await;
+        revised.into_iter().map(recorded).collect()
     }
 }
 
 /// The assertion that an entry calls for on behalf of `claims`.
 fn reassert(
     (slot, to, key): (Slot, &Arc<Destination>, &Key),
-    looked: Looked,
+    looked: Box<Looked>,
     claims: Vec<Claim>,
     mine: Option<Mine>,
 ) -> Conclusion {
     let loose = looked.entry.loose.iter().any(|loose| claims.contains(&loose.claim));
     let newest = decide::newest(&looked.entry, mine.as_ref().map(|(version, _)| version));
     let Some(version) = newest.filter(|_| loose) else {
-        return Conclusion::Done(Outcome::Superseded);
+        return Conclusion::done(Outcome::Superseded, &looked.entry);
     };
     let own = mine.as_ref().filter(|(mine, _)| mine.hash == version.hash);
     let row = own.map(|(_, row)| Arc::clone(row));
     let Some(row) = row.or_else(|| again(to, key, &version).map(Arc::new)) else {
         // Nothing of the newer version is kept that could be written: its next change mends it.
-        return Conclusion::Done(Outcome::Superseded);
+        return Conclusion::done(Outcome::Superseded, &looked.entry);
     };
     Conclusion::Assert(Box::new(Assertion { slot, row, version, looked, claims, mine }))
 }
@@ -173,67 +183,90 @@ pub(super) fn again(to: &Arc<Destination>, key: &Key, version: &Version) -> Opti
     Some(Row {
         to: Arc::clone(to),
         key: key.clone(),
-        action: version.action.clone()?,
+        action: Arc::clone(version.action.as_ref()?),
         order: version.order.clone(),
         correlation: version.correlation,
         only_if_known: false,
+        thing: None,
     })
 }
 
 /// A settlement on its way through the rounds.
 struct Settling {
-    ticket: Ticket,
+    slot: Slot,
+    mine: Mine,
+    claim: Claim,
+    outlived: Vec<Claim>,
+    batch: Option<Arc<Batch>>,
     landing: Landing,
-    settled: Option<decide::Settlement>,
+    settled: Option<Settled>,
+}
+
+/// What was decided, once the entry that follows from it is on its own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Settled {
+    Applied,
+    Loosened,
+    Loose,
+    Done,
+    Gone,
 }
 
 impl Revision for Settling {
     fn slot(&self) -> &Slot {
-        &self.ticket.slot
+        &self.slot
     }
 
     fn key(&self) -> &Key {
-        &self.ticket.row.key
+        &self.mine.1.key
     }
 
     fn revise(&mut self, entry: &Entry, now: Timestamp) -> Option<Entry> {
-        let Ticket { claim, version, outlived, row, .. } = &self.ticket;
+        let (version, row) = &self.mine;
         if self.landing == Landing::Never {
-            let next = decide::withdraw(entry, *claim);
+            let next = decide::withdraw(entry, self.claim);
+            // The sweep that took this claim ends what it overtook by its settling, which is not to be.
+            self.settled = (!next.loose.is_empty()).then_some(Settled::Loosened);
             return (next != *entry).then_some(next);
         }
         let (version, target_id) =
             (self.landing.remembered(version, row), self.landing.target_id());
-        let settled = decide::settle(entry, (*claim, &version), outlived, target_id, now);
-        let next = match &settled {
-            decide::Settlement::Applied(next) | decide::Settlement::Loosen(next) => {
-                Some(next.clone())
-            }
-            decide::Settlement::Loose | decide::Settlement::Done | decide::Settlement::Gone => None,
+        let claim = (self.claim, &version);
+        let (settled, next) = match decide::settle(entry, claim, &self.outlived, target_id, now) {
+            decide::Settlement::Applied(next) => (Settled::Applied, Some(next)),
+            decide::Settlement::Loosen(next) => (Settled::Loosened, Some(next)),
+            decide::Settlement::Loose => (Settled::Loose, None),
+            decide::Settlement::Done => (Settled::Done, None),
+            decide::Settlement::Gone => (Settled::Gone, None),
         };
         self.settled = Some(settled);
         next
     }
 
-    /// An index row goes when every claim that it stands for is concluded here.
+    fn batch(&self) -> Option<&str> {
+        self.batch.as_deref().map(|batch| batch.row.as_str())
+    }
+
+    fn rows(&self) -> usize {
+        1
+    }
+
+    /// An index row goes when every claim that it stands for is concluded here and leaves nothing loose.
     fn index(chunk: &mut [Self], _part: u64) -> Vec<Operation> {
-        let mut concluded = BTreeMap::<&str, usize>::new();
+        let mut concluded = BTreeMap::<&str, (usize, usize)>::new();
         for settling in chunk.iter() {
-            let loosened = matches!(settling.settled, Some(decide::Settlement::Loosen(_)));
-            if let Some(batch) = settling.ticket.batch.as_deref().filter(|_| !loosened) {
-                *concluded.entry(&batch.row).or_default() += 1;
+            let loosened = settling.settled == Some(Settled::Loosened);
+            if let Some(Batch { row, keys }) = settling.batch.as_deref().filter(|_| !loosened) {
+                concluded.entry(row).or_insert((*keys, 0)).1 += 1;
             }
         }
-        let batches: Vec<&Batch> =
-            chunk.iter().filter_map(|settling| settling.ticket.batch.as_deref()).collect();
-        let keys = |row: &str| batches.iter().find(|batch| batch.row == row).map(|b| b.keys);
-        let whole = concluded.into_iter().filter(|(row, count)| keys(row) == Some(*count));
+        let whole = concluded.into_iter().filter(|(_, (keys, concluded))| keys == concluded);
         whole.map(|(row, _)| Operation::Discard(row.to_owned())).collect()
     }
 }
 
 fn concluded(Revised { revision, result }: Revised<Settling>) -> Conclusion {
-    let Settling { ticket, landing, settled } = revision;
+    let Settling { slot, mine, claim, landing, settled, .. } = revision;
     let looked = match result {
         Ok(looked) => looked,
         Err(fault) => return Conclusion::Open(fault),
@@ -242,22 +275,32 @@ fn concluded(Revised { revision, result }: Revised<Settling>) -> Conclusion {
         return Conclusion::Withdrawn;
     }
     match settled {
-        Some(decide::Settlement::Applied(_)) => Conclusion::Done(landing.outcome()),
-        Some(decide::Settlement::Done) => {
-            let newer =
-                |applied: &super::entry::Applied| applied.version.is_newer_than(&ticket.version);
+        Some(Settled::Applied) => Conclusion::done(landing.outcome(), &looked.entry),
+        Some(Settled::Done) => {
+            let newer = |applied: &super::entry::Applied| applied.version.is_newer_than(&mine.0);
             let superseded = looked.entry.applied.as_ref().is_some_and(newer);
             let outcome = if superseded { Outcome::Superseded } else { landing.outcome() };
-            Conclusion::Done(outcome)
+            Conclusion::done(outcome, &looked.entry)
         }
-        Some(decide::Settlement::Loosen(_) | decide::Settlement::Loose) => {
-            let Ticket { slot, row, version, claim, .. } = ticket;
-            let mine = Some((version, Arc::clone(&row)));
-            reassert((slot, &row.to, &row.key), looked, vec![claim], mine)
+        Some(Settled::Loosened | Settled::Loose) => {
+            let row = Arc::clone(&mine.1);
+            reassert((slot, &row.to, &row.key), looked, vec![claim], Some(mine))
         }
-        Some(decide::Settlement::Gone) | None => {
+        Some(Settled::Gone) | None => {
             Conclusion::Open(Fault::new(Kind::Conflict, "this claim outlived its lease"))
         }
+    }
+}
+
+fn recorded(Revised { revision, result }: Revised<Asserting>) -> Conclusion {
+    let Asserting { assertion, landing, again } = revision;
+    match result {
+        Err(fault) => Conclusion::Open(fault),
+        Ok(looked) if again => {
+            let Assertion { slot, row, claims, mine, .. } = assertion;
+            reassert((slot, &row.to, &row.key), looked, claims, mine)
+        }
+        Ok(looked) => Conclusion::done(assertion.outcome(landing), &looked.entry),
     }
 }
 
@@ -283,6 +326,14 @@ impl Revision for Asserting {
         let version = self.landing.remembered(version, row);
         let target_id = self.landing.target_id();
         (!self.again).then(|| decide::asserted(entry, &version, claims, target_id, now))
+    }
+
+    fn batch(&self) -> Option<&str> {
+        None
+    }
+
+    fn rows(&self) -> usize {
+        1
     }
 
     fn index(_: &mut [Self], _: u64) -> Vec<Operation> {

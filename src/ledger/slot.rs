@@ -44,9 +44,14 @@ pub(super) fn partition(map: &str, bucket: u32) -> String {
 }
 
 fn encoded(text: &str) -> String {
+    let refused =
+        |char: char| matches!(char, '/' | '\\' | '#' | '?' | '%' | '~') || char.is_control();
+    if !text.contains(refused) {
+        return text.to_owned();
+    }
     let mut row = String::with_capacity(text.len());
     for char in text.chars() {
-        if matches!(char, '/' | '\\' | '#' | '?' | '%' | '~') || char.is_control() {
+        if refused(char) {
             let mut bytes = [0; 4];
             for byte in char.encode_utf8(&mut bytes).bytes() {
                 let _infallible = write!(row, "%{byte:02X}");

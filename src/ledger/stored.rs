@@ -1,124 +1,262 @@
-//! An entry as a row of the table: one readable JSON property for each of its parts.
+//! An entry as a row of the table, in readable JSON, written part by part.
 //!
-//! A part too long for a table property is deflated; one too long even then goes to a blob named by
-//! its content, so that writing it twice is harmless.
+//! What is applied and what is intended are small heads; the rows that they are about stand beside them
+//! in two places, and a head says in which. So a claim writes one row, settling it writes none, and
+//! neither needs to know the rows that were written before. A row too long for a table property is
+//! deflated; one too long even then goes to a blob named by its content, so that writing it twice is
+//! harmless. A part that is over is left empty, because a table cannot drop one property of a row.
 
-use std::io::{Read as _, Write as _};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
-use object_store::{ObjectStoreExt as _, path::Path};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, Loose};
-use super::{Ledger, Slot};
-use crate::digest;
+use super::entry::{Applied, Entry, Intent, Left, Loose, Version};
+use super::place::{Place, Places};
+use super::{Depth, Ledger, Looked, Slot};
+use crate::change::Correlation;
 use crate::fault::{Fault, Kind};
-use crate::row::Key;
+use crate::order::Order;
+use crate::row::{Action, Key, RowHash};
 use crate::store::{Entity, Property};
 
-/// The longest text property, in UTF-16 units (Azure Table Storage: 32 K; some are left in reserve).
-const LONGEST_TEXT: usize = 30_000;
-/// The longest bytes property (Azure Table Storage: 64 KiB, all properties of a row 1 MiB).
-const LONGEST_BYTES: usize = 60_000;
-/// Nothing that was stored is inflated beyond this.
-const LONGEST_PART: u64 = 64 * 1024 * 1024;
+/// A version without its row, and where that stands.
+#[derive(Serialize)]
+struct Head<'e, M> {
+    order: &'e Order,
+    hash: RowHash,
+    map: u32,
+    correlation: Correlation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<uuid::Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Place>,
+    #[serde(flatten)]
+    more: M,
+}
+
+/// What is read back of one that is applied.
+#[derive(Deserialize)]
+struct Past {
+    order: Order,
+    hash: RowHash,
+    map: u32,
+    correlation: Correlation,
+    #[serde(default)]
+    of: Option<uuid::Uuid>,
+    #[serde(default)]
+    at: Option<Place>,
+    #[serde(default)]
+    id: Option<uuid::Uuid>,
+    settled: jiff::Timestamp,
+}
+
+/// What is read back of one that is intended.
+#[derive(Deserialize)]
+struct Coming {
+    order: Order,
+    hash: RowHash,
+    map: u32,
+    correlation: Correlation,
+    #[serde(default)]
+    of: Option<uuid::Uuid>,
+    #[serde(default)]
+    at: Option<Place>,
+    claim: super::Claim,
+    lease: jiff::Timestamp,
+}
+
+#[derive(Serialize)]
+struct Settled {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<uuid::Uuid>,
+    settled: jiff::Timestamp,
+}
+
+#[derive(Serialize)]
+struct Claimed {
+    claim: super::Claim,
+    lease: jiff::Timestamp,
+}
 
 impl Ledger {
+    /// What is to be written so that `before` becomes `next`: all of it when nothing is stored yet, else
+    /// the parts that differ. The row that is intended may be at hand as `json`. Answers where the rows
+    /// then stand, too.
     pub(super) async fn encode(
         &self,
-        slot: &Slot,
-        key: &Key,
-        entry: &Entry,
-    ) -> Result<Entity, Fault> {
+        (slot, key): (&Slot, &Key),
+        before: &Looked,
+        (next, json): (&Entry, Option<String>),
+    ) -> Result<(Entity, Places), Fault> {
         let mut entity = Entity { row: slot.row.clone(), ..Entity::default() };
-        self.pack(&mut entity, "key", Some(key)).await?;
-        self.pack(&mut entity, "applied", entry.applied.as_ref()).await?;
-        self.pack(&mut entity, "intent", entry.intent.as_ref()).await?;
-        let loose = (!entry.loose.is_empty()).then_some(&entry.loose);
-        self.pack(&mut entity, "loose", loose).await?;
-        self.pack(&mut entity, "held", entry.held.as_ref()).await?;
-        Ok(entity)
+        if before.etag.is_none() {
+            put(&mut entity, "key", Some(key))?;
+        }
+        let places = self.write_rows(&mut entity, before, (next, json)).await?;
+        let was = &before.entry;
+        if next.applied != was.applied || places.applied != before.places.applied {
+            let applied = next.applied.as_ref().map(|Applied { version, target_id, at }| {
+                head(version, places.applied, Settled { id: *target_id, settled: *at })
+            });
+            put(&mut entity, "applied", applied.as_ref())?;
+        }
+        if next.intent != was.intent || places.intent != before.places.intent {
+            let intent = next.intent.as_ref().map(|Intent { version, claim, lease }| {
+                head(version, places.intent, Claimed { claim: *claim, lease: *lease })
+            });
+            put(&mut entity, "intent", intent.as_ref())?;
+        }
+        if next.loose != was.loose {
+            put(&mut entity, "loose", (!next.loose.is_empty()).then_some(&next.loose))?;
+        }
+        if next.held != was.held {
+            put(&mut entity, "held", next.held.as_ref())?;
+        }
+        if next.awaited != was.awaited {
+            put(&mut entity, "awaited", next.awaited.then_some(&true))?;
+        }
+        if next.touched != was.touched {
+            put(&mut entity, "touched", next.touched.then_some(&true))?;
+        }
+        if next.left != was.left {
+            put(&mut entity, "left", (!next.left.is_empty()).then_some(&next.left))?;
+        }
+        Ok((entity, places))
     }
 
-    pub(super) async fn decode(&self, entity: &Entity) -> Result<Entry, Fault> {
-        Ok(Entry {
-            applied: self.unpack(entity, "applied").await?,
-            intent: self.unpack(entity, "intent").await?,
-            loose: self.unpack::<Vec<Loose>>(entity, "loose").await?.unwrap_or_default(),
-            held: self.unpack(entity, "held").await?,
-        })
-    }
-
-    pub(super) async fn decode_key(&self, entity: &Entity) -> Result<Option<Key>, Fault> {
-        self.unpack(entity, "key").await
-    }
-
-    async fn pack<T: Serialize>(
+    /// Writes the rows that stand nowhere yet, and clears the places that nobody needs any more.
+    async fn write_rows(
         &self,
         entity: &mut Entity,
-        name: &str,
-        part: Option<&T>,
-    ) -> Result<(), Fault> {
-        let Some(part) = part else { return Ok(()) };
-        let json = serde_json::to_string(part).map_err(unreadable)?;
-        if json.len() <= LONGEST_TEXT {
-            entity.properties.insert(name.to_owned(), Property::Text(json));
-            return Ok(());
+        before: &Looked,
+        (next, json): (&Entry, Option<String>),
+    ) -> Result<Places, Fault> {
+        let applied = next.applied.as_ref().and_then(|applied| applied.version.action.as_ref());
+        let intent = next.intent.as_ref().and_then(|intent| intent.version.action.as_ref());
+        let mut places =
+            Places { applied: before.place_of(applied), intent: before.place_of(intent) };
+        if let Some(row) = applied.filter(|_| places.applied.is_none()) {
+            let forms = Place::beside(places.intent);
+            places.applied = Some(self.write_row(entity, forms, (row, None)).await?);
         }
-        let deflated = deflate(json.as_bytes()).map_err(unreadable)?;
-        if deflated.len() <= LONGEST_BYTES {
-            entity.properties.insert(format!("{name}_z"), Property::Bytes(deflated.into()));
-            return Ok(());
+        if let Some(row) = intent.filter(|_| places.intent.is_none()) {
+            let forms = Place::beside(places.applied);
+            places.intent = Some(self.write_row(entity, forms, (row, json)).await?);
         }
-        let path = format!("rows/{}", digest::hex(&digest::of([&*deflated])));
-        let written = self.blobs.put(&Path::from(path.as_str()), deflated.into()).await;
-        written.map_err(unavailable)?;
-        entity.properties.insert(format!("{name}_blob"), Property::Text(path));
-        Ok(())
+        let needed = [places.applied, places.intent];
+        for place in [before.places.applied, before.places.intent].into_iter().flatten() {
+            if !needed.contains(&Some(place)) {
+                entity.properties.insert(place.name().to_owned(), place.empty());
+            }
+        }
+        Ok(places)
     }
 
-    async fn unpack<T: DeserializeOwned>(
+    /// The entry as it is stored.
+    pub(super) async fn decode(
         &self,
         entity: &Entity,
-        name: &str,
-    ) -> Result<Option<T>, Fault> {
-        if let Some(Property::Text(json)) = entity.properties.get(name) {
-            return serde_json::from_str(json).map(Some).map_err(unreadable);
-        }
-        let deflated = match entity.properties.get(&format!("{name}_z")) {
-            Some(Property::Bytes(bytes)) => bytes.clone(),
-            Some(Property::Text(_) | Property::Integer(_)) | None => {
-                let blob = entity.properties.get(&format!("{name}_blob"));
-                let Some(Property::Text(path)) = blob else { return Ok(None) };
-                self.fetch_blob(path).await?
-            }
+        depth: Depth,
+    ) -> Result<(Entry, Places), Fault> {
+        let mut entry = Entry {
+            loose: get::<Vec<Loose>>(entity, "loose")?.unwrap_or_default(),
+            held: get(entity, "held")?,
+            awaited: get(entity, "awaited")?.unwrap_or_default(),
+            touched: get(entity, "touched")?.unwrap_or_default(),
+            left: get::<Vec<Left>>(entity, "left")?.unwrap_or_default(),
+            ..Entry::default()
         };
-        let mut json = Vec::new();
-        let inflated = ZlibDecoder::new(&*deflated).take(LONGEST_PART).read_to_end(&mut json);
-        inflated.map_err(unreadable)?;
-        serde_json::from_slice(&json).map(Some).map_err(unreadable)
+        let (past, coming) = (get::<Past>(entity, "applied")?, get::<Coming>(entity, "intent")?);
+        let mut places = Places::default();
+        if let Some(Past { order, hash, map, correlation, of: thing, at: place, id, settled }) =
+            past
+        {
+            let brief = depth == Depth::Brief && coming.is_none() && entry.loose.is_empty();
+            let action = if brief {
+                self.read_brief(entity, place).await?
+            } else {
+                self.read_row(entity, place).await?
+            };
+            let version = Version { order, hash, action, map_version: map, correlation, thing };
+            entry.applied = Some(Applied { version, target_id: id, at: settled });
+            places.applied = place;
+        }
+        if let Some(coming) = coming {
+            let Coming { order, hash, map, correlation, of: thing, at: place, claim, lease } =
+                coming;
+            // Both may be about one row.
+            let applied = entry.applied.as_ref().filter(|_| place == places.applied);
+            let action = match applied.and_then(|one| one.version.action.as_ref()) {
+                Some(row) => Some(Arc::clone(row)),
+                None => self.read_row(entity, place).await?,
+            };
+            let version = Version { order, hash, action, map_version: map, correlation, thing };
+            entry.intent = Some(Intent { version, claim, lease });
+            places.intent = place;
+        }
+        Ok((entry, places))
     }
 
-    async fn fetch_blob(&self, path: &str) -> Result<Bytes, Fault> {
-        let found = self.blobs.get(&Path::from(path)).await.map_err(unavailable)?;
-        found.bytes().await.map_err(unavailable)
+    /// The key that an entry is of.
+    pub(super) fn decode_key(entity: &Entity) -> Result<Option<Key>, Fault> {
+        get(entity, "key")
     }
 }
 
-fn deflate(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes)?;
-    encoder.finish()
+fn head<M>(version: &Version, at: Option<Place>, more: M) -> Head<'_, M> {
+    let Version { order, hash, map_version, correlation, thing, .. } = version;
+    let (map, correlation) = (*map_version, *correlation);
+    Head { order, hash: *hash, map, correlation, of: *thing, at, more }
 }
 
-fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
+/// Writes a part, or leaves it empty.
+fn put<T: Serialize>(entity: &mut Entity, name: &str, part: Option<&T>) -> Result<(), Fault> {
+    let json = match part {
+        Some(part) => json(part, 384)?,
+        None => String::new(),
+    };
+    entity.properties.insert(name.to_owned(), Property::Text(json));
+    Ok(())
+}
+
+/// A part as JSON that has about this length.
+pub(super) fn json(part: &impl Serialize, length: usize) -> Result<String, Fault> {
+    let mut json = Vec::with_capacity(length);
+    serde_json::to_writer(&mut json, part).map_err(unreadable)?;
+    String::from_utf8(json).map_err(unreadable)
+}
+
+fn get<T: DeserializeOwned>(entity: &Entity, name: &str) -> Result<Option<T>, Fault> {
+    match entity.properties.get(name) {
+        Some(Property::Text(json)) if !json.is_empty() => {
+            serde_json::from_str(json).map(Some).map_err(unreadable)
+        }
+        Some(Property::Text(_) | Property::Integer(_) | Property::Bytes(_)) | None => Ok(None),
+    }
+}
+
+/// What is said of an entry that makes no sense.
+pub(super) fn unreadable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fault {
     let message = "a ledger entry cannot be read or written; was it changed by hand, or by a newer \
                    version of this program?";
     Fault::new(Kind::Misconfigured, message).caused_by(error)
 }
 
-fn unavailable(error: object_store::Error) -> Fault {
-    Fault::new(Kind::Storage, "the part of a ledger entry that is kept as a blob is out of reach")
-        .caused_by(error)
+impl Looked {
+    /// Where a row stands that was looked at: the very one, not one that looks alike, because what is
+    /// remembered of a row is not all of it.
+    fn place_of(&self, row: Option<&Arc<Action>>) -> Option<Place> {
+        let Entry { applied, intent, .. } = &self.entry;
+        let applied = applied.as_ref().and_then(|applied| applied.version.action.as_ref());
+        let intent = intent.as_ref().and_then(|intent| intent.version.action.as_ref());
+        let is = |known: Option<&Arc<Action>>| {
+            known.zip(row).is_some_and(|(known, row)| Arc::ptr_eq(known, row))
+        };
+        let intent = self.places.intent.filter(|_| is(intent));
+        self.places.applied.filter(|_| is(applied)).or(intent)
+    }
 }
+
+#[cfg(test)]
+mod tests;

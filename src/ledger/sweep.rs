@@ -1,15 +1,17 @@
 //! The sweep: what crashed, was overtaken or waited long enough is brought to its end.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::claim::{Batch, Ticket};
 use super::decide::{self, Tending};
 use super::entry::{Claim, Entry, Held};
 use super::revise::{Revised, Revision};
 use super::settle::{Assertion, again};
-use super::{Ledger, PLACE, Slot, index, slot};
+use super::{Depth, Ledger, PLACE, Slot, index, slot};
 use crate::fault::Fault;
 use crate::row::{Action, Destination, Key, Row};
 use crate::store::{Entity, Operation};
@@ -23,8 +25,10 @@ pub struct Due {
     pub assertions: Vec<Assertion>,
     /// Removals whose hold is over: rows for the ordinary path.
     pub removals: Vec<Row>,
-    /// Whether there may be more: visit again.
+    /// Whether more may be over: visit again.
     pub more: bool,
+    /// Whether more removals may be due.
+    pub more_removals: bool,
 }
 
 /// How many index rows one visit takes up.
@@ -36,16 +40,17 @@ impl Ledger {
         self.config.buckets
     }
 
-    /// Finds what is over in one bucket of a map, and claims it until `lease`.
+    /// Finds what is over in one bucket of a map, and claims it until `lease`; no more of it than can be
+    /// claimed by `until`, so that time is left to write what was claimed.
     pub async fn due(
         &self,
         to: &Arc<Destination>,
         bucket: u32,
-        lease: Timestamp,
+        (until, lease): (Instant, Timestamp),
     ) -> Result<Due, Fault> {
         let partition = slot::partition(&to.map, bucket);
         let mut due = Due::default();
-        self.tend_leases(to, &partition, lease, &mut due).await?;
+        self.tend_leases(to, &partition, (until, lease), &mut due).await?;
         self.end_holds(to, &partition, &mut due).await?;
         Ok(due)
     }
@@ -54,41 +59,46 @@ impl Ledger {
         &self,
         to: &Arc<Destination>,
         partition: &str,
-        lease: Timestamp,
+        (until, lease): (Instant, Timestamp),
         due: &mut Due,
     ) -> Result<(), Fault> {
-        let (from, until) = index::leases(self.now());
-        let page = self.table.scan(partition, &from, &until, VISIT).await;
+        let (from, to_now) = index::leases(self.now());
+        let page = self.table.scan(partition, &from, &to_now, VISIT).await;
         let page = page.map_err(|error| error.fault(PLACE))?;
-        due.more |= page.next.is_some();
-        for stored in &page.rows {
+        let (mut more, mut waiting) = (page.next.is_some(), 0);
+        // Each key's row, and whether it waits for somebody.
+        let mut tended = HashMap::<String, bool>::new();
+        for (visited, stored) in page.rows.iter().enumerate() {
+            if visited > 0 && Instant::now() >= until {
+                more = true;
+                break;
+            }
+            // Tended once it is on its way, with all of its claims that are over: each claim of a hot key
+            // would else become another, and there would be as many the next time.
+            let keyed = self.keyed(partition, &stored.entity).await?;
+            let (known, keyed): (Vec<_>, Vec<_>) =
+                keyed.into_iter().partition(|(slot, _)| tended.contains_key(&slot.row));
+            let mut wait = known.iter().any(|(slot, _)| tended.get(&slot.row) == Some(&true));
             // One for each: the index row of a claim is put as a whole, for the keys of one call.
             let claim = self.new_claim();
-            let tending =
-                self.keyed(partition, &stored.entity).await?.into_iter().map(|(slot, key)| {
-                    (
-                        Tend {
-                            slot,
-                            key,
-                            to: Arc::clone(to),
-                            claim,
-                            lease,
-                            found: None,
-                            batch: None,
-                        },
-                        None,
-                    )
-                });
-            let revised = self.revise(tending.collect()).await;
-            let mut wait = false;
-            for revised in revised {
-                wait |= matches!(revised.revision.found, Some(Tending::Wait));
+            let tending = keyed.into_iter().map(|(slot, key)| {
+                let to = Arc::clone(to);
+                (Tend { slot, key, to, claim, lease, found: None, batch: None }, None)
+            });
+            for revised in self.revise(tending.collect()).await {
+                let waits = matches!(revised.revision.found, Some(Tending::Wait));
+                wait |= waits;
+                tended.insert(revised.revision.slot.row.clone(), waits);
                 self.tended(revised, due)?;
             }
-            if !wait {
+            if wait {
+                waiting += 1;
+            } else {
                 self.discard(partition, &stored.entity.row).await?;
             }
         }
+        // Where all that was found waits for somebody, asking again at once finds the same.
+        due.more = more && waiting < page.rows.len();
         Ok(())
     }
 
@@ -120,11 +130,11 @@ impl Ledger {
         let (from, until) = index::holds(now);
         let page = self.table.scan(partition, &from, &until, VISIT).await;
         let page = page.map_err(|error| error.fault(PLACE))?;
-        due.more |= page.next.is_some();
+        due.more_removals = page.next.is_some();
         for stored in &page.rows {
             let mut ripe = 0;
             for (slot, key) in self.keyed(partition, &stored.entity).await? {
-                let looked = self.look(&[slot]).await?.pop().unwrap_or_default();
+                let looked = self.look(&[slot], Depth::Brief).await?.pop().unwrap_or_default();
                 if let Some(held) = looked.entry.held.filter(|held| held.due <= now) {
                     ripe += 1;
                     due.removals.push(removal(to, key, &held));
@@ -145,7 +155,7 @@ impl Ledger {
         let mut keyed = Vec::with_capacity(rows.len());
         for (row, stored) in rows.into_iter().zip(found) {
             let Some(stored) = stored else { continue };
-            if let Some(key) = self.decode_key(&stored.entity).await? {
+            if let Some(key) = Self::decode_key(&stored.entity)? {
                 let slot = Slot { partition: partition.to_owned(), row };
                 self.cache.forget(&slot);
                 keyed.push((slot, key));
@@ -164,10 +174,11 @@ fn removal(to: &Arc<Destination>, key: Key, held: &Held) -> Row {
     Row {
         to: Arc::clone(to),
         key,
-        action: Action::Remove(held.then),
+        action: Action::Remove(held.then).into(),
         order: held.order.clone(),
         correlation: held.correlation,
         only_if_known: false,
+        thing: None,
     }
 }
 
@@ -203,6 +214,14 @@ impl Revision for Tend {
         next
     }
 
+    fn batch(&self) -> Option<&str> {
+        None
+    }
+
+    fn rows(&self) -> usize {
+        1
+    }
+
     fn index(chunk: &mut [Self], part: u64) -> Vec<Operation> {
         let claims =
             |tend: &&Self| matches!(tend.found, Some(Tending::Resume(..) | Tending::Assert(..)));
@@ -224,50 +243,72 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::chance::Chance;
-    use crate::clock::{RuntimeClock, after};
-    use crate::ledger::{Claimed, Config, Request};
-    use crate::order::Order;
-    use crate::row::{Columns, Value};
-    use crate::store::{self, Stores};
+    use crate::ledger::bench::{Bench, LEASE, bench, row};
+    use crate::ledger::{Claimed, Landing, Request, Settlement};
+    use crate::row::{Columns, Removal};
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn request(to: &Arc<Destination>, number: i64) -> Request {
-        let row = Row {
-            to: Arc::clone(to),
-            key: Key(vec![("k".into(), Value::Integer(number))]),
-            action: Action::Upsert(Columns::default()),
-            order: Order::emitted_at(Timestamp::UNIX_EPOCH),
-            correlation: crate::change::Correlation::default(),
-            only_if_known: false,
-        };
-        Request { row: Arc::new(row), patient: false }
+    fn upsert(key: i64, second: i64) -> Arc<Row> {
+        row(key, second, Action::Upsert(Columns::default()))
     }
 
-    fn ledger(stores: &Stores, clock: RuntimeClock) -> Ledger {
-        let tables = (Arc::clone(&stores.ledger), Arc::clone(&stores.blobs));
-        let config = Config { buckets: 1, ..Config::default() };
-        Ledger::new(tables, config, Arc::new(clock), Chance::seeded(1))
+    impl Bench {
+        /// What is due once the leases so far are over, with so long to claim it.
+        async fn due(&self, within: Duration) -> Due {
+            tokio::time::sleep(2 * LEASE).await;
+            let until = (Instant::now() + within, self.lease());
+            self.ledger.due(&upsert(1, 0).to, 0, until).await.unwrap()
+        }
     }
 
     /// Two deliveries died; then so did the sweep that took up both, and the next one.
     #[tokio::test(start_paused = true)]
     async fn what_a_sweep_took_up_and_did_not_finish_is_found_again_all_of_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = store::Config::parse(&format!("local:{}", folder.path().display())).unwrap();
-        let clock = RuntimeClock::starting_at(Timestamp::UNIX_EPOCH);
-        let stores = store::open(&place, Arc::new(clock), Chance::seeded(1)).await.unwrap();
-        let (ledger, to) = (ledger(&stores, clock), Arc::new(Destination::default()));
-        let lease = || after(crate::clock::Clock::now(&clock), SECOND);
-        for number in [1, 2] {
-            let claimed = ledger.claim(vec![request(&to, number)], lease()).await;
-            assert!(matches!(*claimed, [Claimed::Ticket(_)]), "{claimed:?}");
+        let bench = bench().await;
+        for key in [1, 2] {
+            let claimed = bench.claim(&upsert(key, 0)).await;
+            assert!(matches!(claimed, Claimed::Ticket(_)), "{claimed:?}");
         }
         for _ in 0..3 {
-            tokio::time::sleep(2 * SECOND).await;
-            let due = ledger.due(&to, 0, lease()).await.unwrap();
-            assert_eq!(due.tickets.len(), 2);
+            assert_eq!(bench.due(SECOND).await.tickets.len(), 2);
         }
+        // the second sweep took each up under a claim of its own
+        let due = bench.due(Duration::ZERO).await;
+        assert_eq!((due.tickets.len(), due.more), (1, true), "no more than there is time for");
+    }
+
+    /// The first version may have landed; the second, which overtook it, was refused.
+    #[tokio::test(start_paused = true)]
+    async fn a_removal_finds_what_may_have_landed_though_its_version_is_forgotten() {
+        let bench = bench().await;
+        bench.claim(&upsert(1, 0)).await;
+        let Claimed::Ticket(ticket) = bench.claim(&upsert(1, 1)).await else {
+            panic!("not overtaken");
+        };
+        let refused = Settlement { ticket: *ticket, landing: Landing::Never };
+        bench.ledger.settle(vec![refused]).await;
+        let due = bench.due(SECOND).await;
+        assert!(due.tickets.is_empty() && due.assertions.is_empty(), "nothing is remembered");
+        let gone = row(1, 2, Action::Remove(Removal::Delete));
+        let request = Request { row: gone, patient: false };
+        let claimed = bench.fresh().claim(vec![request], bench.lease()).await;
+        assert!(matches!(*claimed, [Claimed::Ticket(_)]), "{claimed:?}");
+    }
+
+    /// Deliveries of one key died one after the other, each with an index row of its own.
+    #[tokio::test(start_paused = true)]
+    async fn a_key_with_many_claims_is_taken_up_once() {
+        let bench = bench().await;
+        for second in 0..5 {
+            bench.claim(&upsert(1, second)).await;
+        }
+        for _ in 0..3 {
+            let due = bench.due(SECOND).await;
+            assert_eq!((due.tickets.len(), due.assertions.len()), (1, 0));
+        }
+        let (from, until) = index::leases(Timestamp::MAX);
+        let page = bench.stores.ledger.scan(&slot::partition("m", 0), &from, &until, VISIT).await;
+        assert_eq!(page.unwrap().rows.len(), 1, "one index row is left");
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::Surroundings;
+use super::config::Defaults;
 use super::contract;
 use super::document::Document;
-use super::file::{MapFile, Rule, Unread, Validate};
+use super::file::{self, MapFile, Rule, Unread, Validate};
 use super::map::{Filter, Map};
-use super::owner::OwnerPlan;
+use super::owner::{self, OwnerPlan};
+use super::pairs;
 use super::problem::{Problem, Problems};
 use super::reads::Reads;
 use super::removal;
@@ -20,7 +22,7 @@ use super::rule::{Act, Plan};
 use super::schema::Versions;
 use super::state::StatePlan;
 use super::vocabulary::Vocabularies;
-use crate::row::Destination;
+use crate::row::{Destination, HandOff, State};
 
 /// Compiles a map. The map is of use only when no problem is an error.
 pub(super) fn compile(
@@ -45,15 +47,25 @@ pub(super) fn compile(
     let state = file.state.as_ref().and_then(|rule| StatePlan::compile(rule, &mut bench));
     let owner = file.owner.as_ref().and_then(|owner| OwnerPlan::compile(owner, &mut bench));
     let validate = validations(&file.validate, &mut bench);
-    let reads = (file.drift.source == Unread::Warn).then_some(bench.reads);
+    let properties = bench.reads;
+    let reads = (file.drift.source == Unread::Warn).then(|| properties.clone());
     let versions = versions(&file, &mut problems);
+    if let (Some(rule), Some(plan)) = (&file.state, &state) {
+        let leaves = filter.as_ref().and_then(|filter| filter.leaves.state());
+        let others = [("removed", removed.state()), ("filter/leaves", leaves)];
+        let others = others.into_iter().filter_map(|(path, pair)| Some((path.to_owned(), pair?)));
+        plan.handed(rule, others, &mut problems);
+    }
+    pairs::complain((&file, defaults), removed, (&key, &fields), &mut problems);
     let contract = contract::hash(text, around.defaults, &tables(&key, &fields));
-    let destination = Arc::new(destination(&file, contract, &key, &fields, &mut problems));
+    let destination =
+        Arc::new(destination(&file, contract, &key, &fields, defaults, &mut problems));
     let map = Map {
         name: file.map.as_str().into(),
         destination,
         system: file.from.system,
         entity: file.from.entity,
+        pairs: file.from.pairs,
         versions,
         key,
         fields,
@@ -63,6 +75,8 @@ pub(super) fn compile(
         state,
         owner,
         validate,
+        properties,
+        read: file.from.read,
         reads,
         decisions: file.decision,
         places,
@@ -102,7 +116,7 @@ fn required(file: &MapFile, problems: &mut Problems) {
         let message = format!("`{column}` is a key column; take it out of `[fields]`");
         problems.error(&format!("fields/{column}"), "column-twice", message);
     }
-    for column in ["statecode", "statuscode", "ownerid"] {
+    for column in ["statecode", "statuscode", owner::OWNER, owner::UNIT] {
         if file.fields.contains_key(column) {
             let message = format!("`{column}` is set by `[state]` or `[owner]`, not by a field");
             problems.error(&format!("fields/{column}"), "column-section", message);
@@ -224,9 +238,11 @@ fn destination(
     contract: String,
     key: &[(Arc<str>, Plan)],
     fields: &[(Arc<str>, Plan)],
+    defaults: &Defaults,
     problems: &mut Problems,
 ) -> Destination {
     let all = || key.iter().chain(fields);
+    let ask = removal::ask(file, defaults);
     let mut secured: BTreeSet<String> = file.secured.iter().cloned().collect();
     for (index, column) in file.secured.iter().enumerate() {
         if !all().any(|(known, _)| **known == **column) {
@@ -251,8 +267,17 @@ fn destination(
         secured: secured.into_iter().collect(),
         keep: file.ledger.as_ref().map(|ledger| ledger.keep).unwrap_or_default(),
         mode: file.to.mode,
+        pairs: file.to.pairs,
         gone: file.drift.target,
+        ask,
+        hand_off: file.state.as_ref().and_then(|state| hand_off(state.hand_off.as_ref()?)),
     }
+}
+
+fn hand_off(written: &file::HandOff) -> Option<HandOff> {
+    let pair = |one: &file::Handed| (State { state: one.state, status: one.status }, one.value);
+    let (column, values) = (written.column.clone(), written.values.iter().map(pair).collect());
+    (!column.is_empty()).then_some(HandOff { column, values })
 }
 
 fn secures(plan: &Plan) -> bool {

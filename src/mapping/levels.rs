@@ -40,7 +40,7 @@ pub(super) fn levels(maps: &[Arc<Map>]) -> Vec<Vec<String>> {
 /// The tables that a map's lookups refer to.
 fn referred(map: &Map) -> BTreeSet<String> {
     let mut tables = BTreeSet::new();
-    for (_, plan) in map.key.iter().chain(&map.fields) {
+    for plan in map.plans() {
         plan.visit(&mut |plan| {
             tables.extend(plan.shape.lookup.as_ref().map(|(table, _)| table.clone()));
         });

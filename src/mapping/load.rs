@@ -52,6 +52,28 @@ impl Maps {
     }
 }
 
+/// Reads and compiles maps that stand in no folder, with the vocabularies of the shipped ones, for
+/// fuzzers.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn texts(texts: &[String]) -> (Maps, Vec<Problem>) {
+    let around = Surroundings {
+        defaults: &super::Defaults::default(),
+        systems: &[],
+        targets: &[],
+        setting: &|_| Some("4b0c8c1e-6d0c-5f0a-9a53-0f3f8a7c2f11".to_owned()),
+    };
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/maps"));
+    let mut vocabularies = Vocabularies::beside(folder);
+    let (mut maps, mut problems) = (Vec::new(), Vec::new());
+    for text in texts {
+        let (map, found) = one("map.toml", text, &around, &mut vocabularies);
+        maps.push(map);
+        problems.extend(found);
+    }
+    problems.extend(twins(&maps));
+    (Maps::of(maps, Vec::new()), problems)
+}
+
 /// Reads and compiles one map from its text.
 pub(super) fn one(
     name: &str,
@@ -81,7 +103,8 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
     Ok(files)
 }
 
-fn unreadable(file: &str, error: &std::io::Error) -> Problem {
+/// The problem of a file that cannot be read.
+pub(crate) fn unreadable(file: &str, error: &std::io::Error) -> Problem {
     let (line, column, severity, rule) = (1, 1, Severity::Error, "file-unreadable");
     let message = format!("it cannot be read: {error}");
     Problem { file: file.to_owned(), line, column, severity, rule, message, suggestion: None }

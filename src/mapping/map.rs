@@ -1,13 +1,13 @@
 //! One compiled map: a change in, at most one row out.
 //!
-//! A change that does not pass the filter is removed as the map declares, marked so that only a row
-//! that was written before is touched. Nothing here reads the file's structures: they are compiled.
+//! A change that does not pass the filter is removed as the map declares. Every removal is marked so that
+//! only a row that was written before is touched. Nothing here reads the file's structures: they are compiled.
 
 use std::sync::Arc;
 
 use super::datum::Datum;
 use super::document::Places;
-use super::file::Decision;
+use super::file::{Decision, Read};
 use super::owner::OwnerPlan;
 use super::reads::Reads;
 use super::removal::Policy;
@@ -32,6 +32,8 @@ pub struct Map {
     pub system: String,
     /// The kind of thing it reads.
     pub entity: String,
+    /// Whether that is a many-to-many relationship, and each thing a pair of rows.
+    pub pairs: bool,
     /// The payload versions it reads.
     pub versions: Versions,
     /// The key columns.
@@ -50,7 +52,11 @@ pub struct Map {
     pub owner: Option<OwnerPlan>,
     /// What must hold, and what is said when it does not.
     pub validate: Vec<(Test, String)>,
-    /// What its rules read, when it wants to hear of properties that none reads.
+    /// What its rules read.
+    pub properties: Reads,
+    /// Whether rows of the source are read again before they are mapped; the system's word when none.
+    pub read: Option<Read>,
+    /// The same, when it wants to hear of properties that none reads.
     pub reads: Option<Reads>,
     /// What people decided.
     pub decisions: Vec<Decision>,
@@ -66,6 +72,9 @@ pub struct Filter {
     /// What becomes of a row that no longer passes.
     pub leaves: Policy,
 }
+
+/// No target has a key as long as this, in bytes as it is shown, and the ledger keeps it whole.
+const LONGEST_KEY: usize = 16_000;
 
 impl Map {
     /// The row that a change becomes; none when the map leaves it out.
@@ -86,6 +95,33 @@ impl Map {
         self.key(&Scene::of(change), &mut Trail::off()).ok()
     }
 
+    /// The row of a removal whose key is known from elsewhere; none when the map leaves removals alone.
+    pub fn removal(&self, change: &Change<'_>, key: Key) -> Option<Row> {
+        let action = self.removed.action(change.order.emitted)?;
+        let scene = Scene::of(change);
+        Some(self.to(&scene, key, action, self.filter.is_some()))
+    }
+
+    /// The property and the column of the company, or whatever else divides the table: the first part of
+    /// a key of several, when it is a property as it stands.
+    pub fn company(&self) -> Option<(Arc<str>, Arc<str>)> {
+        let [(column, plan), _, ..] = self.key.as_slice() else { return None };
+        match &plan.source {
+            Source::Properties(names) if plan.shape.lookup.is_none() => {
+                names.first().map(|name| (name.as_str().into(), Arc::clone(column)))
+            }
+            Source::Properties(_)
+            | Source::Fact(_)
+            | Source::Constant(_)
+            | Source::Code(_)
+            | Source::Edge(_)
+            | Source::Join { .. }
+            | Source::When(..)
+            | Source::Expr(_)
+            | Source::Composite { .. } => None,
+        }
+    }
+
     /// Why a change is not for this map: its payload version.
     pub(super) fn unread(&self, change: &Change<'_>) -> Fault {
         let version = change.schema.unwrap_or_default();
@@ -93,18 +129,28 @@ impl Map {
         Fault::new(fault::Kind::SchemaUnknown, text)
     }
 
+    /// Whether its two sides can be compared: pairs of rows come by events alone and are read nowhere.
+    pub fn compares(&self) -> bool {
+        !self.pairs && !self.destination.pairs
+    }
+
+    /// Every rule that yields a column: those of the key, of the fields, and of the owner.
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        let columns = self.key.iter().chain(&self.fields).map(|(_, plan)| plan);
+        let owner = self.owner.iter().flat_map(OwnerPlan::plans).map(|(_, plan)| plan);
+        columns.chain(owner)
+    }
+
     fn mapped(&self, scene: &Scene<'_>, trail: &mut Trail) -> Result<Option<Row>, Fault> {
-        let removed = scene.change().kind == Kind::Remove;
-        let passes = self.passes(scene, trail);
-        if removed {
-            // a removal may come without the properties that the filter looks at
-            return self.remove(self.removed, !passes.unwrap_or(false), scene, trail);
+        if scene.change().kind == Kind::Remove {
+            // it may come without the properties that the filter looks at
+            return self.remove(self.removed, scene, trail);
         }
-        if passes? {
+        if self.passes(scene, trail)? {
             return self.upsert(scene, trail).map(Some);
         }
         let leaves = self.filter.as_ref().map_or(Policy::Ignore, |filter| filter.leaves);
-        match self.remove(leaves, true, scene, trail) {
+        match self.remove(leaves, scene, trail) {
             // without a key it was never written
             Err(fault) if fault.kind == fault::Kind::KeyMissing => Ok(None),
             other => other,
@@ -117,33 +163,32 @@ impl Map {
         filter.when.holds(scene, trail).map_err(|fault| fault.field("[filter]"))
     }
 
+    /// A removal concerns rows that this system wrote, and no others.
     fn remove(
         &self,
         policy: Policy,
-        only_if_known: bool,
         scene: &Scene<'_>,
         trail: &mut Trail,
     ) -> Result<Option<Row>, Fault> {
         let Some(action) = policy.action(scene.change().order.emitted) else { return Ok(None) };
         let key = self.key(scene, trail)?;
-        Ok(Some(self.to(scene, key, action, only_if_known)))
+        Ok(Some(self.to(scene, key, action, true)))
     }
 
     fn upsert(&self, scene: &Scene<'_>, trail: &mut Trail) -> Result<Row, Fault> {
         let key = self.key(scene, trail)?;
         self.valid(scene, trail)?;
-        let values = self.columns(scene, trail)?;
+        let mut values = self.columns(scene, trail)?;
         trail.column("[state]", false);
         let state = match &self.state {
             Some(state) => state.value(scene, trail).map_err(|fault| fault.field("[state]"))?,
             None => self.reactivation(),
         };
         trail.column("[owner]", false);
-        let owner = match &self.owner {
-            Some(owner) => owner.value(scene, trail).map_err(|fault| fault.field("[owner]"))?,
-            None => None,
-        };
-        let columns = Columns { values, state, owner };
+        let owned = self.owner.as_ref().map(|owner| owner.value(scene, trail)).transpose();
+        let owned = owned.map_err(|fault| fault.field("[owner]"))?.unwrap_or_default();
+        values.extend(owned.columns);
+        let columns = Columns { values, state, owner: owned.owner };
         Ok(self.to(scene, key, Action::Upsert(columns), false))
     }
 
@@ -159,10 +204,11 @@ impl Map {
         Row {
             to: Arc::clone(&self.destination),
             key,
-            action,
+            action: action.into(),
             order: change.order.clone(),
             correlation: change.correlation,
             only_if_known,
+            thing: None,
         }
     }
 
@@ -180,7 +226,13 @@ impl Map {
             }
             key.push((Arc::clone(column), datum.into_value().ok_or_else(missing)?));
         }
-        Ok(Key(key))
+        let key = Key(key);
+        let length = key.to_string().len();
+        if length > LONGEST_KEY {
+            let text = format!("the key has {length} bytes; {LONGEST_KEY} are the most");
+            return Err(Fault::new(fault::Kind::TooLong, text));
+        }
+        Ok(key)
     }
 
     fn valid(&self, scene: &Scene<'_>, trail: &mut Trail) -> Result<(), Fault> {

@@ -15,7 +15,8 @@ pub mod guard;
 mod levels;
 pub mod load;
 mod map;
-mod owner;
+pub mod owner;
+mod pairs;
 pub mod problem;
 mod reads;
 mod removal;
@@ -109,6 +110,25 @@ impl Maps {
         let names: BTreeSet<&str> = self.all.iter().map(|map| &*map.name).collect();
         let newest = names.into_iter().filter_map(|name| self.get(name));
         newest.map(|map| Arc::clone(&map.destination)).collect()
+    }
+
+    /// The maps that read an entity of a system.
+    pub fn reading(&self, system: &str, name: &str) -> impl Iterator<Item = &Arc<Map>> {
+        self.by_entity.get(&(system.to_owned(), entity(name))).into_iter().flatten()
+    }
+
+    /// The maps that write a table of a system.
+    pub fn writing(&self, system: &str, table: &str) -> impl Iterator<Item = &Arc<Map>> {
+        let writes = move |map: &&Arc<Map>| {
+            map.destination.system == system && map.destination.table == table
+        };
+        self.all.iter().filter(writes)
+    }
+
+    /// The source system, when all maps read the same.
+    pub fn only_source(&self) -> Option<String> {
+        let first = self.iter().next()?;
+        self.iter().all(|map| map.system == first.system).then(|| first.system.clone())
     }
 
     /// The names of the maps, parents before children: a map stands in a later level than those whose

@@ -98,6 +98,11 @@ impl Problems {
         self.found.push(Problem { file, line, column, severity, rule, message, suggestion });
     }
 
+    /// The places of the file.
+    pub fn places(&self) -> Arc<Places> {
+        Arc::clone(&self.places)
+    }
+
     /// Takes over what was found elsewhere.
     pub fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
         self.found.extend(problems);

@@ -35,6 +35,16 @@ impl Reads {
         }
     }
 
+    /// The properties by the names that rules give them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// Whether a program may read any property besides.
+    pub fn any(&self) -> bool {
+        self.any
+    }
+
     /// The properties of a change that no rule reads.
     pub fn unread<'c>(&self, change: &'c Change<'_>) -> impl Iterator<Item = &'c str> {
         let names = change.properties.iter().map(|(name, _)| &**name);

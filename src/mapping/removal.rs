@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::config::Defaults;
 use super::file::{Leaves, MapFile, Removed, RemovedAction, Then};
 use super::problem::Problems;
-use crate::row::{Action, Mode, Removal, State};
+use crate::row::{Action, Ask, Mode, Removal, State};
 
 /// How long a hold lasts unless the map says otherwise: CluedIn sends removals for merges, filters and
 /// resends alike (CluedIn streams: removals).
@@ -93,6 +93,19 @@ pub(super) fn left(leaves: Leaves, file: &MapFile, defaults: &Defaults) -> Polic
         Leaves::Delete => Policy::Now(Removal::Delete),
         Leaves::Deactivate => Policy::Now(Removal::Deactivate(inactive(removed))),
         Leaves::Hold => hold(removed),
+    }
+}
+
+/// How many removals are carried out without asking.
+pub(super) fn ask(file: &MapFile, defaults: &Defaults) -> Ask {
+    let said = |of: fn(&Removed) -> Option<u32>| {
+        let own = file.removed.as_ref().and_then(of);
+        own.or_else(|| defaults.removed.as_ref().and_then(of))
+    };
+    let usual = Ask::default();
+    Ask {
+        above: said(|removed| removed.ask_above).unwrap_or(usual.above),
+        percent: said(|removed| removed.ask_percent).unwrap_or(usual.percent),
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) fn change(properties: &str) -> Change<'static> {
             from: "/Customer#SAP:00:104711".into(),
             to: "/Organization#SAP:US01".into(),
         }],
+        author: None,
+        partial: false,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use indexmap::IndexMap;
 
-use super::file::StateRule;
+use super::file::{Handed, StateRule};
+use super::problem::Problems;
 use super::rule::Plan;
 use super::rule::compile::Bench;
 use super::rule::value_unknown;
@@ -63,6 +64,35 @@ impl StatePlan {
         let known = || values.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let unknown = || value_unknown(format!("{} is none of {}", plan.shown, known()));
         found.map(Some).ok_or_else(unknown)
+    }
+
+    /// Complains of a hand-off that some pair of the map has no value in. `others` are the pairs of
+    /// removals, with the paths that they stand at.
+    pub fn handed(
+        &self,
+        rule: &StateRule,
+        others: impl IntoIterator<Item = (String, State)>,
+        problems: &mut Problems,
+    ) {
+        let Some(hand_off) = &rule.hand_off else { return };
+        if hand_off.column.is_empty() {
+            let message = "`column` names the column that is written instead of state and status";
+            problems.error("state/hand_off", "key-missing-in-file", message);
+        }
+        let listed = |pair: State| {
+            let same = |one: &Handed| one.state == pair.state && one.status == pair.status;
+            hand_off.values.is_empty() || hand_off.values.iter().any(same)
+        };
+        let all = self.pairs().into_iter().chain(others);
+        for (path, pair) in all.filter(|(_, pair)| !listed(*pair)) {
+            let status =
+                pair.status.map(|status| format!(", status = {status}")).unwrap_or_default();
+            let message = format!(
+                "`[state.hand_off]` has no value for this pair; add {{ state = {}{status}, value = … }}",
+                pair.state
+            );
+            problems.error(&path, "hand-off-missing", message);
+        }
     }
 
     /// Every pair it can yield, with the path it stands at.

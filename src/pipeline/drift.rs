@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::Pipeline;
 use crate::fault::{Fault, Kind};
 use crate::row::{Action, Gone, Row};
-use crate::system::{Answer, Target, Write};
+use crate::system::{Answer, Target, Until, Write};
 
 /// For so long a column is left out unasked; then one row tries whether it is there again.
 const BELIEVED: Duration = Duration::from_mins(10);
@@ -59,7 +59,7 @@ impl Drift {
         }
         let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
         let since = |column: &str| gone.get(&place(&write.row, column)).copied();
-        let Action::Upsert(columns) = &write.row.action else { return write };
+        let Action::Upsert(columns) = &*write.row.action else { return write };
         let names = columns.values.iter().map(|(name, _)| name.to_string());
         let names: Vec<String> = names
             .filter(|name| since(name).is_some_and(|since| since.elapsed() < BELIEVED))
@@ -97,7 +97,7 @@ impl Drift {
     }
 
     fn without(&self, write: &mut Write, column: &str) {
-        if let Action::Upsert(columns) = &mut Arc::make_mut(&mut write.row).action {
+        if let Action::Upsert(columns) = Arc::make_mut(&mut Arc::make_mut(&mut write.row).action) {
             columns.values.retain(|(name, _)| **name != *column);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -111,11 +111,11 @@ impl Pipeline {
         &self,
         target: &dyn Target,
         writes: Vec<Write>,
-        deadline: Instant,
+        until: Until,
     ) -> Vec<Answer> {
         let mut writes: Vec<Write> =
             writes.into_iter().map(|write| self.drift.shortened(write)).collect();
-        let mut answers = target.write(&writes, deadline).await;
+        let mut answers = target.write(&writes, until).await;
         for _ in 0..COLUMNS {
             let (mut places, mut again) = (Vec::new(), Vec::new());
             for (index, (write, answer)) in writes.iter_mut().zip(&answers).enumerate() {
@@ -127,7 +127,7 @@ impl Pipeline {
             if again.is_empty() {
                 break;
             }
-            for (index, answer) in places.into_iter().zip(target.write(&again, deadline).await) {
+            for (index, answer) in places.into_iter().zip(target.write(&again, until).await) {
                 if let Some(place) = answers.get_mut(index) {
                     *place = answer;
                 }
@@ -144,7 +144,7 @@ fn place(row: &Row, column: &str) -> Place {
 /// The column of this row that a fault says is gone; its key is none of them.
 pub(super) fn gone<'r>(fault: &Fault, row: &'r Row) -> Option<&'r str> {
     let field = fault.field.as_deref().filter(|_| fault.kind == Kind::SchemaGone)?;
-    let Action::Upsert(columns) = &row.action else { return None };
+    let Action::Upsert(columns) = &*row.action else { return None };
     let mut names = columns.values.iter().map(|(name, _)| &**name);
     names.find(|name| name.eq_ignore_ascii_case(field))
 }

@@ -99,7 +99,8 @@ impl Mirror {
             tracing::warn!(records = records.len(), reason = "paused", "error_records_not_shown");
             return;
         }
-        let Ok(answers) = timeout(PATIENCE, self.target.write(&writes, deadline)).await else {
+        let Ok(answers) = timeout(PATIENCE, self.target.write(&writes, deadline.into())).await
+        else {
             *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             tracing::warn!(records = records.len(), reason = "timeout", "error_records_not_shown");
             return;
@@ -144,10 +145,11 @@ impl Mirror {
         let row = Row {
             to: Arc::clone(&self.to),
             key: Key(vec![(columns.id.as_str().into(), Value::Text(record.id.to_string()))]),
-            action,
+            action: action.into(),
             order: Order::emitted_at(record.last),
             correlation: record.correlation,
             only_if_known: false,
+            thing: None,
         };
         Write { row: Arc::new(row), before: None }
     }

@@ -5,35 +5,54 @@
 //! cannot be used is in quarantine before anything of it is settled; what could not be done is either
 //! brought again by the host or, when the host would not, in the work queue before it is answered.
 
+mod arriving;
+mod breaker;
+mod carry;
 mod conclude;
 mod drift;
+mod ends;
 mod flow;
+mod flowed;
+mod keys;
 mod mirror;
+mod parked;
+mod part;
+mod passes;
 mod read;
+mod refuse;
+mod rows;
+mod standing;
+mod surplus;
 mod sweep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use self::arriving::Doubts;
+pub use self::arriving::Twins;
+pub use self::breaker::Breakers;
+pub use self::carry::{Carried, Carrying};
 pub use self::drift::Drift;
 pub use self::mirror::{Config as MirrorConfig, Mirror};
+pub use self::standing::{ASKED, PAUSED};
+pub use self::surplus::Surplus;
 pub use self::sweep::Swept;
 use crate::chance::Chance;
 use crate::clock::{self, SharedClock};
-use crate::coalesce::coalesce;
+use crate::control::Control;
 use crate::decode::Decoder;
 use crate::deferral::Deferral;
 use crate::delivery::Delivery;
 use crate::ledger::Ledger;
 use crate::mapping::Maps;
-use crate::outcome::Report;
+use crate::outcome::{Outcome, Report};
+use crate::parking::Parking;
 use crate::poison::Poison;
-use crate::system::Target;
+use crate::system::{Lane, Source, Target, Until};
 
 /// Everything a delivery passes through.
 #[derive(Debug)]
@@ -44,6 +63,8 @@ pub struct Pipeline {
     pub maps: Arc<Maps>,
     /// Where rows are written, by system.
     pub targets: BTreeMap<String, Arc<dyn Target>>,
+    /// The systems that can be asked for their rows.
+    pub sources: BTreeMap<String, Arc<dyn Source>>,
     /// What was written, and who is writing.
     pub ledger: Ledger,
     /// Where refused events go.
@@ -52,8 +73,18 @@ pub struct Pipeline {
     pub mirror: Option<Mirror>,
     /// Where events go that must wait.
     pub deferral: Deferral,
+    /// What is known of systems that are both read and written.
+    pub twins: Twins,
+    /// Where events wait for rows that their own rows refer to.
+    pub parking: Parking,
+    /// What operators decided.
+    pub control: Control,
+    /// Which targets do not answer.
+    pub breakers: Breakers,
     /// What is known of columns that are gone.
     pub drift: Drift,
+    /// What was written beyond the rows that were applied.
+    pub surplus: Surplus,
     /// The time.
     pub clock: SharedClock,
     /// Randomness for pauses.
@@ -64,31 +95,49 @@ impl Pipeline {
     /// Takes a delivery through the whole path. When the verdict is to acknowledge, the outcome of
     /// every change in it is durable.
     pub async fn run(&self, delivery: &Delivery) -> Report {
-        let time = self.time(delivery.within);
-        let read = self.read(delivery);
+        self.run_in(Lane::Live, delivery).await
+    }
+
+    /// The same for work that lets others go first.
+    pub async fn run_in(&self, lane: Lane, delivery: &Delivery) -> Report {
+        let time = self.time(delivery.within, lane);
+        let arrived = self.reread(delivery).await;
+        let none = Doubts::default();
+        let (delivery, doubts) = match &arrived {
+            Some(arrived) => (&arrived.delivery, &arrived.doubts),
+            None => (delivery, &none),
+        };
+        let mut read = self.read(delivery, doubts);
         let mut report = Report { events: delivery.events.len(), ..Report::default() };
-        let mut open = self.quarantine(&read, &mut report).await;
-        let mut stacks = by_map(coalesce(read.rows));
-        // Parents before children: maps of one level do not refer to each other.
-        for level in self.maps.levels() {
-            let flows = level
-                .iter()
-                .filter_map(|map| stacks.remove(map))
-                .map(|stacks| self.flow(stacks, &read.members, time));
-            for flowed in join_all(flows).await {
-                flowed.counted(&mut report);
-                open.extend(flowed.open);
-            }
+        let mut open = std::mem::take(&mut read.open);
+        open.extend(self.name_removed(&mut read, &mut report).await);
+        open.extend(self.note_keys(&mut read, &mut report).await);
+        self.mark_echoes(&delivery.system, &mut read).await;
+        open.extend(self.keep_paused(delivery, &mut read, &mut report).await);
+        open.extend(self.quarantine(&read, &mut report).await);
+        let rows = std::mem::take(&mut read.rows);
+        let mut parts = self.parts(rows, &read.members, time).await;
+        // Where one target did its part, another that could not is no reason to bring all again.
+        let spared = parts.iter().any(|part| !part.is_stuck());
+        let left = std::mem::take(&mut read.left_behind);
+        parts.extend(self.leave_behind(left, (&parts, &read.members), time).await);
+        let asked = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.asked)).collect();
+        let asks = (ASKED, Outcome::Asked);
+        open.extend(self.keep(delivery, (&read, asked), asks, &mut report).await);
+        for part in parts {
+            report.add(&part.report);
+            open.extend(part.open);
         }
-        self.conclude(delivery, (&read.members, open), &mut report).await;
+        self.conclude(delivery, (&read.members, open, spared), &mut report).await;
         report
     }
 
     /// How long target calls may start, and when their writes have certainly landed or died.
-    fn time(&self, within: Duration) -> Time {
+    fn time(&self, within: Duration, lane: Lane) -> Time {
         // A fifth is left for settling, quarantine and the answer.
         let writing = within.mul_f64(0.8);
-        Time { deadline: Instant::now() + writing, ends: clock::after(self.clock.now(), writing) }
+        let until = Until { deadline: Instant::now() + writing, lane };
+        Time { until, ends: clock::after(self.clock.now(), writing) }
     }
 }
 
@@ -96,14 +145,26 @@ impl Pipeline {
 #[derive(Clone, Copy, Debug)]
 struct Time {
     /// No target call starts after this.
-    deadline: Instant,
+    until: Until,
     /// The same moment by the clock.
     ends: Timestamp,
 }
 
 impl Time {
+    /// The same, but no longer than this from now.
+    fn at_most(self, span: Duration) -> Self {
+        let Until { deadline, lane } = self.until;
+        let spare = deadline.saturating_duration_since(Instant::now() + span);
+        let ends = self.ends.checked_sub(spare).unwrap_or(self.ends);
+        Self { until: Until { deadline: deadline - spare, lane }, ends }
+    }
+
     fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline
+        self.left().is_zero()
+    }
+
+    fn left(&self) -> Duration {
+        self.until.deadline.saturating_duration_since(Instant::now())
     }
 }
 
@@ -115,12 +176,4 @@ impl Time {
     fn lease(&self, target: &dyn Target) -> Timestamp {
         clock::after(self.ends, target.limits().longest + CLOCK_SKEW)
     }
-}
-
-fn by_map(stacks: Vec<crate::coalesce::Stack>) -> BTreeMap<String, Vec<crate::coalesce::Stack>> {
-    let mut maps = BTreeMap::<String, Vec<_>>::new();
-    for stack in stacks {
-        maps.entry(stack.newest.row.to.map.clone()).or_default().push(stack);
-    }
-    maps
 }

@@ -183,13 +183,21 @@ impl Poison {
         status: Status,
         note: Option<String>,
     ) -> Result<(), Fault> {
+        self.change(kept, |record| {
+            record.status = status;
+            record.note = note.or(record.note.take());
+        })
+        .await
+    }
+
+    /// Changes a record, unless somebody else changed it since it was read.
+    pub async fn change(&self, kept: Kept, change: impl FnOnce(&mut Record)) -> Result<(), Fault> {
         let Kept { mut record, etag } = kept;
-        record.status = status;
-        record.note = note.or(record.note);
+        change(&mut record);
         record.last = self.clock.now();
         let operations = vec![Operation::Replace(record.entity()?, etag)];
-        let marked = self.table.transact(&record.id.partition, operations).await;
-        marked.map(drop).map_err(|error| error.fault(PLACE))
+        let changed = self.table.transact(&record.id.partition, operations).await;
+        changed.map(drop).map_err(|error| error.fault(PLACE))
     }
 
     /// The original event of a record, or the edited one when it was edited.
@@ -201,12 +209,7 @@ impl Poison {
     pub async fn edit(&self, kept: Kept, body: &[u8]) -> Result<(), Fault> {
         let original = self.original(&kept.record).await?;
         let path = quarantine::write_edited(&*self.blobs, &kept.record, &original, body).await?;
-        let Kept { mut record, etag } = kept;
-        record.edited = Some(path);
-        record.last = self.clock.now();
-        let operations = vec![Operation::Replace(record.entity()?, etag)];
-        let replaced = self.table.transact(&record.id.partition, operations).await;
-        replaced.map(drop).map_err(|error| error.fault(PLACE))
+        self.change(kept, |record| record.edited = Some(path)).await
     }
 }
 

@@ -1,11 +1,11 @@
 //! The originals of poisoned events, byte for byte, one blob per call.
 //!
 //! A blob is one line of JSON per event: `{"id": …, "event": …}`. Its name is computed from what is in
-//! it, so that a repeated call writes the same blob again.
+//! it, so that a repeated call finds it there. Nothing is ever written over.
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use object_store::{ObjectStore, ObjectStoreExt as _, path::Path};
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::{Id, Record, Refusal};
@@ -47,8 +47,7 @@ pub(super) async fn write(
     let day = now.strftime("%Y/%m/%d");
     let name = digest::hex(&digest::of([&*content]));
     let path = format!("quarantine/{system}/{day}/{name}.ndjson");
-    blobs.put(&Path::from(path.as_str()), content.into()).await.map_err(unwritable)?;
-    Ok(path)
+    put(blobs, path, content).await
 }
 
 pub(super) async fn write_edited(
@@ -63,8 +62,16 @@ pub(super) async fn write_edited(
     let content = serde_json::to_vec(&line).map_err(unwritable)?;
     let name = digest::hex(&digest::of([&*content]));
     let path = format!("quarantine/edited/{}.{name}.ndjson", record.id.row);
-    blobs.put(&Path::from(path.as_str()), content.into()).await.map_err(unwritable)?;
-    Ok(path)
+    put(blobs, path, content).await
+}
+
+/// Writes once: what is there already, under a name computed from its content, is the same.
+async fn put(blobs: &dyn ObjectStore, path: String, content: Vec<u8>) -> Result<String, Fault> {
+    let once = PutOptions::from(PutMode::Create);
+    match blobs.put_opts(&Path::from(path.as_str()), content.into(), once).await {
+        Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(path),
+        Err(error) => Err(unwritable(error)),
+    }
 }
 
 pub(super) async fn read(blobs: &dyn ObjectStore, record: &Record) -> Result<Original, Fault> {

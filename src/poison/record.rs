@@ -1,10 +1,11 @@
 //! The error record of one poisoned event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::Refusal;
@@ -80,6 +81,15 @@ pub struct Record {
     /// What the operator wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Who is to deal with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<String>,
+    /// Words to find it by.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
+    /// The day by which it must be dealt with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Date>,
 }
 
 /// Which records to list. Everything that is set must hold.
@@ -95,6 +105,12 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// With this correlation id.
     pub correlation: Option<Correlation>,
+    /// Given to this person; an empty name stands for nobody.
+    pub assignee: Option<String>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// Due on this day or before.
+    pub due: Option<Date>,
 }
 
 impl Filter {
@@ -105,6 +121,9 @@ impl Filter {
             && self.key.as_ref().is_none_or(|key| record.key.as_ref() == Some(key))
             && self.since.is_none_or(|since| record.first >= since)
             && self.correlation.is_none_or(|correlation| record.correlation == correlation)
+            && self.assignee.as_deref().is_none_or(|name| record.is_given_to(name))
+            && self.tag.as_ref().is_none_or(|tag| record.tags.contains(tag))
+            && self.due.is_none_or(|day| record.due.is_some_and(|due| due <= day))
     }
 }
 
@@ -168,12 +187,12 @@ impl Record {
             id,
             status: Status::Open,
             code: refusal.fault.kind,
-            reason: refusal.fault.message.clone(),
-            field: refusal.fault.field.clone(),
-            detail: refusal.fault.detail.clone(),
+            reason: cut(&refusal.fault.message),
+            field: refusal.fault.field.as_deref().map(cut),
+            detail: refusal.fault.detail.as_deref().map(cut),
             system: refusal.system.to_string(),
             map: refusal.map.as_deref().map(str::to_owned),
-            key: refusal.key.clone(),
+            key: refusal.key.as_deref().map(cut),
             correlation: refusal.correlation,
             origin: refusal.event.origin.clone(),
             attempts: 1,
@@ -182,6 +201,9 @@ impl Record {
             quarantine: quarantine.to_owned(),
             edited: None,
             note: None,
+            assignee: None,
+            tags: BTreeSet::new(),
+            due: None,
         }
     }
 
@@ -192,6 +214,14 @@ impl Record {
         self.quarantine.clone_from(&earlier.quarantine);
         self.edited.clone_from(&earlier.edited);
         self.note.clone_from(&earlier.note);
+        self.assignee.clone_from(&earlier.assignee);
+        self.tags.clone_from(&earlier.tags);
+        self.due = earlier.due;
+    }
+
+    fn is_given_to(&self, name: &str) -> bool {
+        let given = self.assignee.as_deref().unwrap_or_default();
+        if name.is_empty() { given.is_empty() } else { given.eq_ignore_ascii_case(name) }
     }
 
     /// The message for the poison queue.
@@ -200,9 +230,7 @@ impl Record {
     }
 
     pub(super) fn entity(&self) -> Result<Entity, Fault> {
-        let mut record = self.clone();
-        record.detail = record.detail.map(|detail| detail.chars().take(4_000).collect());
-        let json = serde_json::to_string(&record).map_err(unreadable)?;
+        let json = serde_json::to_string(self).map_err(unreadable)?;
         let status = serde_json::to_string(&self.status).map_err(unreadable)?;
         let properties = BTreeMap::from([
             ("record".to_owned(), Property::Text(json)),
@@ -220,6 +248,13 @@ impl Record {
         };
         serde_json::from_str(json).map_err(unreadable)
     }
+}
+
+/// A record must fit a row of the table and a message of the queue, whatever somebody sent; all of it
+/// is in quarantine.
+fn cut(text: &str) -> String {
+    const LONGEST: usize = 2_000;
+    text.chars().take(LONGEST).collect()
 }
 
 fn unreadable(error: serde_json::Error) -> Fault {

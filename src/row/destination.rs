@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Key, Value};
+use super::{Action, Key, State, Value};
 
 /// Where the rows of one map go, and what of the map every row must carry. Shared by all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -25,8 +25,49 @@ pub struct Destination {
     pub keep: Keep,
     /// What may be done to the rows of the table.
     pub mode: Mode,
+    /// Whether the table is a many-to-many relationship: a row of it is a pair of rows.
+    pub pairs: bool,
     /// What becomes of a row when the target no longer has a column of it.
     pub gone: Gone,
+    /// How many removals are carried out without asking.
+    pub ask: Ask,
+    /// The column that is written instead of state and status.
+    pub hand_off: Option<HandOff>,
+}
+
+/// A column that is written with the row instead of its state and status: a process of the target's own
+/// reads it there and carries it out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HandOff {
+    /// The column.
+    pub column: String,
+    /// What it takes for each pair; when none is listed the pair's status, or else its state.
+    pub values: Vec<(State, i32)>,
+}
+
+impl HandOff {
+    /// What the column takes for a pair; none when it is not listed.
+    pub fn value(&self, pair: State) -> Option<i32> {
+        if self.values.is_empty() {
+            return Some(pair.status.unwrap_or(pair.state));
+        }
+        self.values.iter().find(|(listed, _)| *listed == pair).map(|(_, value)| *value)
+    }
+}
+
+/// How many removals of one hour are carried out without asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// So many; more wait for approval.
+    pub above: u32,
+    /// Below this share of all rows written, in percent; from it on they wait for approval.
+    pub percent: u32,
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        Self { above: 1_000, percent: 50 }
+    }
 }
 
 /// What stands where a secured value would.

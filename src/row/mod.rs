@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use self::destination::{Destination, Gone, Keep, MASK, Mode};
+pub use self::destination::{Ask, Destination, Gone, HandOff, Keep, MASK, Mode};
 pub use self::value::{Lookup, Missing, Value};
 use crate::change::Correlation;
 use crate::digest;
@@ -27,13 +27,34 @@ pub struct Row {
     /// Which row.
     pub key: Key,
     /// What is to become of it.
-    pub action: Action,
+    pub action: Arc<Action>,
     /// Which of two writes of this row is newer.
     pub order: Order,
     /// Follows the change to the target.
     pub correlation: Correlation,
-    /// Leave the target alone unless this system wrote the row: set for rows that left a filter.
+    /// Leave the target alone unless this system wrote the row: set for removals.
     pub only_if_known: bool,
+    /// Which thing of the source the row is of, where a thing may change its key.
+    pub thing: Option<Thing>,
+}
+
+/// A thing of the source, by the source's own id, and what it has to do with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Thing {
+    /// The row is of it.
+    Of(Uuid),
+    /// The row was of it, until it took another key or went: the row is removed unless it is of
+    /// another thing by now.
+    Left(Uuid),
+}
+
+impl Thing {
+    /// The thing's id.
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::Of(id) | Self::Left(id) => id,
+        }
+    }
 }
 
 /// The key columns with their values, in the order of the map.
@@ -106,22 +127,44 @@ pub enum Removal {
 impl Row {
     /// The value of a column, if the row sets it.
     pub fn column(&self, name: &str) -> Option<&Value> {
-        let Action::Upsert(columns) = &self.action else { return None };
+        let Action::Upsert(columns) = &*self.action else { return None };
         let found = columns.values.iter().find(|(column, _)| &**column == name);
         found.map(|(_, value)| value)
     }
 
+    /// Every lookup with its column: those of the key, then those of the columns.
+    pub fn lookups(&self) -> impl Iterator<Item = (&Arc<str>, &Lookup)> {
+        let columns = match &*self.action {
+            Action::Upsert(columns) => columns.values.as_slice(),
+            Action::Remove(_) | Action::Hold { .. } => &[],
+        };
+        let cells = self.key.0.iter().chain(columns);
+        cells.filter_map(|(column, value)| Some((column, value.lookup()?)))
+    }
+
     /// A hash over what would be written, and by which contract: equal hashes, equal rows.
     pub fn hash(&self) -> RowHash {
-        let key = serde_json::to_vec(&self.key).unwrap_or_default();
-        let action = serde_json::to_vec(&self.action).unwrap_or_default();
-        RowHash(digest::of([self.to.table.as_bytes(), &*key, &*action]))
+        self.hashed().0
+    }
+
+    /// The same, and the action as JSON, from which it is made.
+    pub fn hashed(&self) -> (RowHash, String) {
+        // Nothing here fails to be written; were it so, the hash would stand for nothing.
+        let key = serde_json::to_string(&self.key).unwrap_or_default();
+        let action = serde_json::to_string(&self.action).unwrap_or_default();
+        let parts = [self.to.table.as_bytes(), key.as_bytes(), action.as_bytes()];
+        (RowHash(digest::of(parts)), action)
     }
 }
 
 /// The first 128 bits of a SHA-256 over a row; hexadecimal as text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct RowHash([u8; 16]);
+
+impl RowHash {
+    /// Stands where a hash was that is no longer believed. No row has it.
+    pub const DOUBTED: Self = Self([0xff; 16]);
+}
 
 impl Serialize for RowHash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -157,15 +200,26 @@ impl fmt::Display for Key {
             if index > 0 {
                 f.write_char(',')?;
             }
-            for char in value.to_string().chars() {
-                if matches!(char, ',' | '\\') {
-                    f.write_char('\\')?;
-                }
-                f.write_char(char)?;
+            if let Value::Text(text) = value {
+                escaped(text, f)?;
+            } else {
+                escaped(&value.to_string(), f)?;
             }
         }
         Ok(())
     }
+}
+
+fn escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut rest = text;
+    while let Some((start, end)) = rest.find([',', '\\']).and_then(|at| rest.split_at_checked(at)) {
+        f.write_str(start)?;
+        f.write_char('\\')?;
+        let (special, after) = end.split_at_checked(1).unwrap_or_default();
+        f.write_str(special)?;
+        rest = after;
+    }
+    f.write_str(rest)
 }
 
 #[cfg(test)]
@@ -191,10 +245,12 @@ mod tests {
             action: Action::Upsert(Columns {
                 values: vec![("name".into(), Value::Text(name.into()))],
                 ..Columns::default()
-            }),
+            })
+            .into(),
             order: Order::emitted_at(Timestamp::UNIX_EPOCH),
             correlation: Correlation::default(),
             only_if_known: false,
+            thing: None,
         };
         assert_eq!(row("A").hash(), row("A").hash());
         assert_ne!(row("A").hash(), row("B").hash());

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 /// A value in the target's types.
@@ -66,6 +68,24 @@ fn is_park(missing: &Missing) -> bool {
     *missing == Missing::Park
 }
 
+impl Value {
+    /// The reference, if it is one.
+    pub fn lookup(&self) -> Option<&Lookup> {
+        match self {
+            Self::Lookup(lookup) => Some(lookup),
+            Self::Null
+            | Self::Text(_)
+            | Self::Integer(_)
+            | Self::Decimal(_)
+            | Self::Boolean(_)
+            | Self::Date(_)
+            | Self::Time(_)
+            | Self::Guid(_)
+            | Self::Choices(_) => None,
+        }
+    }
+}
+
 /// Shows the bare value, as it would stand in a message or a table.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,19 +114,8 @@ impl fmt::Display for Value {
     }
 }
 
-/// How a value stands in the ledger: native JSON where JSON has the type, a one-member object where
-/// it has not.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Stored {
-    Null(()),
-    Boolean(bool),
-    Integer(i64),
-    Text(String),
-    Tagged(Tagged),
-}
-
-#[derive(Serialize, Deserialize)]
+/// A value that JSON has no type for, as it stands in the ledger: an object with one member.
+#[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Tagged {
     Decimal(String),
@@ -117,39 +126,80 @@ enum Tagged {
     Lookup(Lookup),
 }
 
+/// How a value stands in the ledger: native JSON where JSON has the type, a one-member object where
+/// it has not.
 impl Serialize for Value {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let tagged = match self {
-            Self::Null => return serializer.serialize_unit(),
-            Self::Text(text) => return serializer.serialize_str(text),
-            Self::Integer(number) => return serializer.serialize_i64(*number),
-            Self::Boolean(yes) => return serializer.serialize_bool(*yes),
-            Self::Decimal(number) => Tagged::Decimal(number.to_string()),
-            Self::Date(date) => Tagged::Date(*date),
-            Self::Time(time) => Tagged::Time(*time),
-            Self::Guid(id) => Tagged::Guid(*id),
-            Self::Choices(choices) => Tagged::Choices(choices.clone()),
-            Self::Lookup(lookup) => Tagged::Lookup(lookup.clone()),
-        };
-        tagged.serialize(serializer)
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Integer(number) => serializer.serialize_i64(*number),
+            Self::Boolean(yes) => serializer.serialize_bool(*yes),
+            Self::Decimal(number) => tagged(serializer, "decimal", &format_args!("{number}")),
+            Self::Date(date) => tagged(serializer, "date", date),
+            Self::Time(time) => tagged(serializer, "time", time),
+            Self::Guid(id) => tagged(serializer, "guid", id),
+            Self::Choices(choices) => tagged(serializer, "choices", choices),
+            Self::Lookup(lookup) => tagged(serializer, "lookup", lookup),
+        }
     }
 }
 
+fn tagged<S: Serializer, T: Serialize + ?Sized>(
+    serializer: S,
+    tag: &'static str,
+    value: &T,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_newtype_variant("Value", 0, tag, value)
+}
+
 impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Stored::deserialize(deserializer)? {
-            Stored::Null(()) => Self::Null,
-            Stored::Boolean(yes) => Self::Boolean(yes),
-            Stored::Integer(number) => Self::Integer(number),
-            Stored::Text(text) => Self::Text(text),
-            Stored::Tagged(Tagged::Decimal(text)) => {
-                Self::Decimal(text.parse().map_err(serde::de::Error::custom)?)
-            }
-            Stored::Tagged(Tagged::Date(date)) => Self::Date(date),
-            Stored::Tagged(Tagged::Time(time)) => Self::Time(time),
-            Stored::Tagged(Tagged::Guid(id)) => Self::Guid(id),
-            Stored::Tagged(Tagged::Choices(choices)) => Self::Choices(choices),
-            Stored::Tagged(Tagged::Lookup(lookup)) => Self::Lookup(lookup),
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Stored)
+    }
+}
+
+struct Stored;
+
+impl<'de> Visitor<'de> for Stored {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value as the ledger keeps it")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, yes: bool) -> Result<Value, E> {
+        Ok(Value::Boolean(yes))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Integer(number))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
+        i64::try_from(number).map(Value::Integer).map_err(E::custom)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Value, E> {
+        Ok(Value::Text(text))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+        Ok(match Tagged::deserialize(MapAccessDeserializer::new(map))? {
+            Tagged::Decimal(text) => Value::Decimal(text.parse().map_err(A::Error::custom)?),
+            Tagged::Date(date) => Value::Date(date),
+            Tagged::Time(time) => Value::Time(time),
+            Tagged::Guid(id) => Value::Guid(id),
+            Tagged::Choices(choices) => Value::Choices(choices),
+            Tagged::Lookup(lookup) => Value::Lookup(lookup),
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::identity::Credential;
 pub struct Config {
     /// A folder or an Azure account.
     pub place: Place,
-    /// The names of tables, queues and container.
+    /// The names of tables, queues and containers.
     pub names: Names,
     /// Who asks, when the account is used without a key.
     pub credential: Credential,
@@ -63,6 +63,8 @@ pub struct Names {
     pub poisoned: String,
     /// The container of blobs.
     pub container: String,
+    /// The container of quarantined originals.
+    pub quarantine: String,
 }
 
 impl Default for Names {
@@ -73,6 +75,7 @@ impl Default for Names {
             work: "concord-work".into(),
             poisoned: "concord-poison".into(),
             container: "concord".into(),
+            quarantine: "concord-quarantine".into(),
         }
     }
 }

@@ -5,10 +5,13 @@
 //! never write (somebody edited the table by hand) are read as their JSON text.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
 
 use super::Property;
 
@@ -16,31 +19,83 @@ const TYPE: &str = "@odata.type";
 const INTEGER: &str = "Edm.Int64";
 const BYTES: &str = "Edm.Binary";
 
-/// The properties as members of a JSON object.
-pub(super) fn to_json(properties: &BTreeMap<String, Property>) -> Map<String, Value> {
-    let mut members = Map::new();
-    for (name, property) in properties {
-        let (kind, value) = match property {
-            Property::Text(text) => (None, text.clone()),
-            Property::Integer(number) => (Some(INTEGER), number.to_string()),
-            Property::Bytes(bytes) => (Some(BYTES), STANDARD.encode(bytes)),
-        };
-        if let Some(kind) = kind {
-            members.insert(format!("{name}{TYPE}"), kind.into());
-        }
-        members.insert(name.clone(), value.into());
-    }
-    members
+/// Properties as a JSON object, written straight from where they stand.
+pub(super) struct Json<'e> {
+    /// Where the row stands, when that is part of the object.
+    pub(super) at: Option<(&'e str, &'e str)>,
+    pub(super) properties: &'e BTreeMap<String, Property>,
 }
 
-/// The properties in a JSON object, without the service's own members.
-pub(super) fn from_json(members: &Map<String, Value>) -> BTreeMap<String, Property> {
-    let kind = |name: &str| members.get(&format!("{name}{TYPE}")).and_then(Value::as_str);
-    members
-        .iter()
-        .filter(|(name, _)| !is_the_services_own(name))
-        .filter_map(|(name, value)| Some((name.clone(), property(value, kind(name))?)))
-        .collect()
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        if let Some((partition, row)) = self.at {
+            members.serialize_entry("PartitionKey", partition)?;
+            members.serialize_entry("RowKey", row)?;
+        }
+        for (name, property) in self.properties {
+            match property {
+                Property::Text(text) => members.serialize_entry(name, text)?,
+                Property::Integer(number) => {
+                    members.serialize_entry(&format_args!("{name}{TYPE}"), INTEGER)?;
+                    members.serialize_entry(name, &format_args!("{number}"))?;
+                }
+                Property::Bytes(bytes) => {
+                    members.serialize_entry(&format_args!("{name}{TYPE}"), BYTES)?;
+                    members.serialize_entry(name, &STANDARD.encode(bytes))?;
+                }
+            }
+        }
+        members.end()
+    }
+}
+
+/// A row as it is read: its properties, without the service's own members, and what those say.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) row: Option<String>,
+    pub(super) etag: Option<String>,
+    pub(super) properties: BTreeMap<String, Property>,
+}
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Read;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row of a table")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Read, A::Error> {
+        let mut read = Read::default();
+        let mut types = Vec::<(String, Value)>::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if name == "RowKey" {
+                read.row = Some(members.next_value()?);
+            } else if name == "odata.etag" {
+                read.etag = Some(members.next_value()?);
+            } else if let Some(name) = name.strip_suffix(TYPE) {
+                types.push((name.to_owned(), members.next_value()?));
+            } else if is_the_services_own(&name) {
+                members.next_value::<IgnoredAny>()?;
+            } else if let Some(property) = property(members.next_value()?) {
+                read.properties.insert(name, property);
+            }
+        }
+        for (name, kind) in types {
+            if let Some(property) = read.properties.get_mut(&name) {
+                retype(property, kind.as_str());
+            }
+        }
+        Ok(read)
+    }
 }
 
 fn is_the_services_own(name: &str) -> bool {
@@ -49,24 +104,30 @@ fn is_the_services_own(name: &str) -> bool {
         || matches!(name, "PartitionKey" | "RowKey" | "Timestamp")
 }
 
-fn property(value: &Value, kind: Option<&str>) -> Option<Property> {
-    match (value, kind) {
-        (Value::Null, _) => None,
-        (Value::String(text), Some(INTEGER)) => match text.parse() {
-            Ok(number) => Some(Property::Integer(number)),
-            Err(_) => Some(Property::Text(text.clone())),
-        },
-        (Value::String(text), Some(BYTES)) => match STANDARD.decode(text) {
-            Ok(bytes) => Some(Property::Bytes(bytes.into())),
-            Err(_) => Some(Property::Text(text.clone())),
-        },
-        (Value::String(text), _) => Some(Property::Text(text.clone())),
-        (Value::Number(number), _) => {
+/// A value by its JSON alone.
+fn property(value: Value) -> Option<Property> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(Property::Text(text)),
+        Value::Number(number) => {
             Some(number.as_i64().map_or(Property::Text(number.to_string()), Property::Integer))
         }
-        (Value::Bool(_) | Value::Array(_) | Value::Object(_), _) => {
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
             Some(Property::Text(value.to_string()))
         }
+    }
+}
+
+/// What a text stands for when its type is said; one that does not fit its type stays text.
+fn retype(property: &mut Property, kind: Option<&str>) {
+    let Property::Text(text) = &*property else { return };
+    let read = match kind {
+        Some(INTEGER) => text.parse().ok().map(Property::Integer),
+        Some(BYTES) => STANDARD.decode(text).ok().map(|bytes| Property::Bytes(bytes.into())),
+        Some(_) | None => None,
+    };
+    if let Some(read) = read {
+        *property = read;
     }
 }
 
@@ -77,11 +138,6 @@ mod tests {
 
     use super::*;
 
-    fn members(value: Value) -> Map<String, Value> {
-        let Value::Object(members) = value else { panic!("not an object") };
-        members
-    }
-
     #[test]
     fn every_type_comes_back_as_it_was() {
         let properties = BTreeMap::from([
@@ -89,23 +145,27 @@ mod tests {
             ("number".to_owned(), Property::Integer(i64::MIN)),
             ("bytes".to_owned(), Property::Bytes(Bytes::from_static(&[0, 255, 10]))),
         ]);
-        assert_eq!(from_json(&to_json(&properties)), properties);
+        let at = Some(("p", "r"));
+        let json = serde_json::to_string(&Json { at, properties: &properties }).unwrap();
+        let read: Read = serde_json::from_str(&json).unwrap();
+        assert_eq!((read.properties, read.row.as_deref()), (properties, Some("r")));
     }
 
     #[test]
     fn what_others_wrote_is_read_without_failing() {
-        let read = from_json(&members(json!({
+        let read: Read = serde_json::from_value(json!({
             "odata.etag": "W/\"1\"", "PartitionKey": "p", "RowKey": "r", "Timestamp": "t",
             "Timestamp@odata.type": "Edm.DateTime",
             "small": 7, "real": 0.5, "flag": true, "nothing": null,
             "broken@odata.type": "Edm.Binary", "broken": "***",
-        })));
+        }))
+        .unwrap();
         let expected = BTreeMap::from([
             ("small".to_owned(), Property::Integer(7)),
             ("real".to_owned(), Property::Text("0.5".into())),
             ("flag".to_owned(), Property::Text("true".into())),
             ("broken".to_owned(), Property::Text("***".into())),
         ]);
-        assert_eq!(read, expected);
+        assert_eq!((read.properties, read.etag.as_deref()), (expected, Some("W/\"1\"")));
     }
 }

@@ -11,6 +11,8 @@ pub const MAX_OPERATIONS: usize = 100;
 /// The most that the operations of one transaction may [`weigh`](weight) together, in bytes.
 pub const MAX_TRANSACTION: usize = 4 * 1024 * 1024;
 
+/// A hundred rows of such texts fit in a transaction whatever they hold.
+const SHORT: usize = 3_000;
 const MAX_KEY: usize = 512;
 const MAX_TEXT: usize = 32_000;
 const MAX_BYTES: usize = 64 * 1024;
@@ -23,21 +25,19 @@ const MAX_NAME: usize = 255;
 pub fn weight(partition: &str, operation: &Operation) -> usize {
     // Keys stand in the address (three bytes for each, quotes doubled) and in the body.
     let keys = 12 * (partition.len() + operation.row().len());
-    let values = match operation {
-        Operation::Insert(entity) | Operation::Replace(entity, _) | Operation::Put(entity) => {
-            entity.properties.iter().map(|(name, value)| 2 * name.len() + 40 + json(value)).sum()
-        }
-        Operation::Delete(..) | Operation::Discard(_) => 0,
-    };
-    800 + keys + values
+    let values = operation.entity().into_iter().flat_map(|entity| &entity.properties);
+    let values = values.map(|(name, value)| 2 * name.len() + 40 + json(value));
+    800 + keys + values.sum::<usize>()
 }
 
-/// The length of a value in JSON.
+/// The length of a value in JSON, or a little more. What is short is taken at its worst, all escapes.
 fn json(value: &Property) -> usize {
     match value {
+        Property::Text(text) if text.len() <= SHORT => 6 * text.len(),
         Property::Text(text) => {
             let escaped = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f);
-            text.len() + 5 * text.bytes().filter(|byte| escaped(byte)).count()
+            let line_ends = text.matches(['\u{2028}', '\u{2029}']).count();
+            text.len() + 5 * text.bytes().filter(|byte| escaped(byte)).count() + 3 * line_ends
         }
         Property::Integer(_) => 20,
         Property::Bytes(bytes) => bytes.len().div_ceil(3) * 4,
@@ -45,10 +45,24 @@ fn json(value: &Property) -> usize {
 }
 
 impl Operation {
+    /// What it writes, if anything.
+    pub fn entity(&self) -> Option<&Entity> {
+        match self {
+            Self::Insert(entity)
+            | Self::Replace(entity, _)
+            | Self::Merge(entity, _)
+            | Self::Put(entity) => Some(entity),
+            Self::Delete(..) | Self::Discard(_) => None,
+        }
+    }
+
     /// The row it is about.
     pub fn row(&self) -> &str {
         match self {
-            Self::Insert(entity) | Self::Replace(entity, _) | Self::Put(entity) => &entity.row,
+            Self::Insert(entity)
+            | Self::Replace(entity, _)
+            | Self::Merge(entity, _)
+            | Self::Put(entity) => &entity.row,
             Self::Delete(row, _) | Self::Discard(row) => row,
         }
     }
@@ -68,11 +82,8 @@ pub(super) fn check(partition: &str, operations: &[Operation]) -> Result<(), Err
             let reason = format!("operation {index} is about the same row as an earlier one");
             return Err(Error::Invalid { reason });
         }
-        match operation {
-            Operation::Insert(entity) | Operation::Replace(entity, _) | Operation::Put(entity) => {
-                check_entity(index, partition, entity)?;
-            }
-            Operation::Delete(..) | Operation::Discard(_) => {}
+        if let Some(entity) = operation.entity() {
+            check_entity(index, partition, entity)?;
         }
     }
     let weight: usize = operations.iter().map(|operation| weight(partition, operation)).sum();
@@ -82,7 +93,7 @@ pub(super) fn check(partition: &str, operations: &[Operation]) -> Result<(), Err
 /// Refuses keys that the Table service cannot hold.
 pub(super) fn check_key(which: &str, key: &str) -> Result<(), Error> {
     let forbidden = |c: char| c.is_control() || matches!(c, '/' | '\\' | '#' | '?');
-    let fault = if key.encode_utf16().count() > MAX_KEY {
+    let fault = if key.len() > MAX_KEY && units(key) > MAX_KEY {
         "is longer than 512 UTF-16 units"
     } else if key.contains(forbidden) {
         "has a control character or one of / \\ # ?"
@@ -97,26 +108,42 @@ fn check_entity(index: usize, partition: &str, entity: &Entity) -> Result<(), Er
     if entity.properties.len() > MAX_PROPERTIES {
         return Err(too_large);
     }
-    let mut size = 4 + 2 * (partition.len() + entity.row.len());
     for (name, value) in &entity.properties {
         if !is_property_name(name) {
             let reason = format!("operation {index} has a property whose name cannot be stored");
             return Err(Error::Invalid { reason });
         }
-        let (length, fits) = match value {
-            Property::Text(text) => {
-                let units = text.encode_utf16().count();
-                (2 * units + 4, units <= MAX_TEXT)
-            }
-            Property::Integer(_) => (8, true),
-            Property::Bytes(bytes) => (bytes.len() + 4, bytes.len() <= MAX_BYTES),
+        let fits = match value {
+            // There are never more units than bytes, and those need not be counted.
+            Property::Text(text) => text.len() <= MAX_TEXT || units(text) <= MAX_TEXT,
+            Property::Integer(_) => true,
+            Property::Bytes(bytes) => bytes.len() <= MAX_BYTES,
         };
         if !fits {
             return Err(too_large);
         }
-        size += 8 + 2 * name.len() + length;
     }
-    if size > MAX_ENTITY { Err(too_large) } else { Ok(()) }
+    let fits = size(partition, entity, str::len) <= MAX_ENTITY
+        || size(partition, entity, units) <= MAX_ENTITY;
+    if fits { Ok(()) } else { Err(too_large) }
+}
+
+/// The size of an entity by the service's own account, its texts measured so.
+fn size(partition: &str, entity: &Entity, units: fn(&str) -> usize) -> usize {
+    let lengths = entity.properties.iter().map(|(name, value)| {
+        let length = match value {
+            Property::Text(text) => 2 * units(text) + 4,
+            Property::Integer(_) => 8,
+            Property::Bytes(bytes) => bytes.len() + 4,
+        };
+        8 + 2 * name.len() + length
+    });
+    4 + 2 * (partition.len() + entity.row.len()) + lengths.sum::<usize>()
+}
+
+/// The length in UTF-16 units.
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
 }
 
 fn is_property_name(name: &str) -> bool {

@@ -4,7 +4,7 @@
 //! than a general crate does: which operation of a transaction failed, and that nothing else did.
 //! Every implementation passes the same suite, `tests/it/contract/`.
 
-mod azure;
+pub(crate) mod azure;
 mod config;
 mod counted;
 mod counters;
@@ -13,7 +13,7 @@ mod limits;
 mod local;
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,18 +41,59 @@ pub struct Stores {
     pub work: Arc<dyn Queue>,
     /// One message per poisoned row, for whoever watches.
     pub poisoned: Arc<dyn Queue>,
-    /// Quarantined originals and rows too large for a table.
+    /// Rows and messages too large for their place.
     pub blobs: Arc<dyn ObjectStore>,
+    /// Quarantined originals, each written once: where they lie, a policy may forbid to change them.
+    pub quarantine: Arc<dyn ObjectStore>,
     /// How many requests were made, by kind, since these stores were opened.
     pub counters: Arc<Counters>,
 }
 
 /// Opens everything at the configured place and makes what is missing there: the folder, or the tables,
-/// queues and container. An identity that may not create them is told which one is missing.
+/// queues and containers. An identity that may not create them is told which one is missing.
 pub async fn open(config: &Config, clock: SharedClock, chance: Chance) -> Result<Stores, Error> {
     match &config.place {
         Place::Local { folder } => local::open(folder, &config.names, clock).await,
         Place::Azure(account) => azure::open(account, config, clock, chance).await,
+    }
+}
+
+/// Looks for everything that [`open`] would make, and makes nothing. `None` where the role does not allow
+/// to look.
+pub async fn look(
+    config: &Config,
+    clock: SharedClock,
+    chance: Chance,
+) -> Vec<(Thing, Result<Option<bool>, Error>)> {
+    match &config.place {
+        Place::Local { folder } => {
+            vec![(Thing::Folder(folder.display().to_string()), Ok(Some(folder.is_dir())))]
+        }
+        Place::Azure(account) => azure::look(account, config, clock, chance).await,
+    }
+}
+
+/// Something that storage holds others in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// A table.
+    Table(String),
+    /// A queue.
+    Queue(String),
+    /// A container of blobs.
+    Container(String),
+    /// A folder of this machine.
+    Folder(String),
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table(name) => write!(f, "table {name}"),
+            Self::Queue(name) => write!(f, "queue {name}"),
+            Self::Container(name) => write!(f, "container {name}"),
+            Self::Folder(name) => write!(f, "folder {name}"),
+        }
     }
 }
 
@@ -96,6 +137,9 @@ pub enum Operation {
     Insert(Entity),
     /// The row must be there and unchanged.
     Replace(Entity, Etag),
+    /// The row must be there and unchanged; the properties named take these values, of the type they
+    /// have, and the others stay.
+    Merge(Entity, Etag),
     /// Whatever was there, this is there now.
     Put(Entity),
     /// The row must be there and unchanged, and is then gone.

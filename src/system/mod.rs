@@ -1,9 +1,10 @@
-//! Both ends are systems, one folder per kind, and this is the seam they share.
+//! Both ends are systems, one folder per kind, and these are the seams they share.
 //!
-//! [`Target`] writes rows. It is told nothing of maps, ledgers or queues, and decides nothing about
+//! [`Source`] reads rows. [`Target`] writes rows. It is told nothing of maps, ledgers or queues, and decides nothing about
 //! order or retries beyond one call: it says, row by row, what became of each.
 
 pub mod dataverse;
+pub mod source;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -17,6 +18,8 @@ use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::row::{Key, Row, State, Value};
+
+pub use self::source::Source;
 
 /// A system that rows are written to.
 ///
@@ -32,8 +35,9 @@ pub trait Target: Debug + Send + Sync {
 
     /// Writes rows of one map, each key at most once, and answers for every row, in order. Retries
     /// inside until `deadline` what was certainly not written (throttled, deadlock, a refused chunk is
-    /// taken apart so that one bad row harms one row); after the deadline starts no call.
-    async fn write(&self, writes: &[Write], deadline: Instant) -> Vec<Answer>;
+    /// taken apart so that one bad row harms one row); after the deadline starts no call. Where calls
+    /// are limited, bulk work waits for live work.
+    async fn write(&self, writes: &[Write], until: Until) -> Vec<Answer>;
 
     /// Reads rows back by key, in the order asked: the columns named, `None` where there is no row.
     async fn fetch(
@@ -45,6 +49,31 @@ pub trait Target: Debug + Send + Sync {
 
     /// Describes a table as it stands now, for checking maps. `None` when there is no such table.
     async fn describe(&self, table: &str) -> Result<Option<TableSchema>, Fault>;
+}
+
+/// How long calls may start, and whether somebody waits for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Until {
+    /// After this no call starts.
+    pub deadline: Instant,
+    /// Who goes first.
+    pub lane: Lane,
+}
+
+impl From<Instant> for Until {
+    /// For live work.
+    fn from(deadline: Instant) -> Self {
+        Self { deadline, lane: Lane::Live }
+    }
+}
+
+/// Who goes first where calls are limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Changes as they happen: somebody waits for them.
+    Live,
+    /// Deferred and long work: it takes what live work leaves.
+    Bulk,
 }
 
 /// What a target can bear.

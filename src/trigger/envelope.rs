@@ -10,7 +10,7 @@ use std::fmt;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::decode::json::{self, Type};
@@ -19,6 +19,7 @@ use crate::delivery::{Attempt, Event};
 use crate::fault::{Fault, Kind};
 use crate::trigger::bodies;
 use crate::trigger::metadata::Metadata;
+use crate::trigger::quoted::Reader;
 
 /// The most events of one call. The host's own batches hold a few thousand at most.
 const EVENTS: usize = 100_000;
@@ -60,21 +61,46 @@ pub struct Queued {
 }
 
 impl Envelope {
-    /// Takes the body of a call apart, whichever function it is for.
-    pub fn parse(body: &Bytes) -> Result<Self, Fault> {
-        let text = std::str::from_utf8(body)
+    /// Takes the body of a call apart, whichever function it is for, and lets go of it as soon as may be:
+    /// it can be long, and so can be what is in it.
+    pub fn parse(body: Bytes) -> Result<Self, Fault> {
+        let text = std::str::from_utf8(&body)
             .map_err(|_| Fault::new(Kind::Malformed, "the host's envelope is not UTF-8"))?;
+        if let Some((name, bodies, metadata)) = batch(text) {
+            let inputs = vec![(name.to_owned(), Input::of_texts(bodies))];
+            return Ok(Self { inputs, metadata: Metadata::of(Some(metadata))? });
+        }
+        match serde_json::from_str::<Quoted<'_>>(text) {
+            Ok(Quoted { data, metadata }) => {
+                let metadata = Metadata::of(metadata)?;
+                drop(body);
+                Self::quoted(data, metadata)
+            }
+            Err(_) => Self::any(&body, text),
+        }
+    }
+
+    /// An envelope whose values are all quoted, read in one pass.
+    fn quoted(data: Bindings, mut metadata: Metadata) -> Result<Self, Fault> {
+        let mut inputs = Vec::with_capacity(data.0.len());
+        for (name, Octets(octets)) in data.0 {
+            let input = Input::wrapped(&Bytes::from(octets))?;
+            if let Some(single) = input.single() {
+                metadata.distrust(single);
+            }
+            inputs.push((name, input));
+        }
+        Ok(Self { inputs, metadata })
+    }
+
+    /// Any other envelope, value by value.
+    fn any(body: &Bytes, text: &str) -> Result<Self, Fault> {
         let envelope = json::object(text, "the host's envelope")?;
         let data = envelope.get("Data").filter(|raw| json::type_of(raw) != Type::Null);
         let data = data.ok_or_else(|| {
             Fault::new(Kind::Malformed, "the host's envelope holds no data").field("Data")
         })?;
-        let mut metadata = match envelope.get("Metadata") {
-            Some(raw) if json::type_of(raw) == Type::Object => {
-                Metadata::read(&json::object(raw.get(), "`Metadata`")?)
-            }
-            Some(_) | None => Metadata::default(),
-        };
+        let mut metadata = Metadata::of(envelope.get("Metadata"))?;
         let mut inputs = Vec::new();
         for (name, raw) in json::object(data.get(), "`Data`")?.0 {
             let input = Input::read(body, raw)?;
@@ -125,6 +151,24 @@ impl Envelope {
     }
 }
 
+/// The usual envelope of a batch: its binding, the bodies, and the metadata.
+fn batch(text: &str) -> Option<(&str, Vec<Bytes>, &RawValue)> {
+    let mut reader = Reader::new(text.as_bytes());
+    reader.mark(b'{')?;
+    reader.name().filter(|name| *name == "Data")?;
+    reader.mark(b'{')?;
+    let name = reader.name()?;
+    let bodies = reader.batch(EVENTS)?;
+    reader.mark(b'}')?;
+    reader.mark(b',')?;
+    reader.name().filter(|name| *name == "Metadata")?;
+    let rest = text.get(reader.at()..)?;
+    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<&RawValue>();
+    let metadata = values.next()?.ok()?;
+    let end = rest.get(values.byte_offset()..)?;
+    (end.trim() == "}").then_some((name, bodies, metadata))
+}
+
 #[derive(Deserialize)]
 struct TimerInfo {
     #[serde(rename = "IsPastDue")]
@@ -170,7 +214,7 @@ impl Input {
     /// An array: of texts, of base64, or of what the host parsed itself.
     fn many(whole: &Bytes, text: &str) -> Result<Self, Fault> {
         let elements = json::array(text, "the host's batch", EVENTS)?;
-        let texts = elements.iter().all(|raw| json::type_of(raw) == Type::Text);
+        let all_texts = elements.iter().all(|raw| json::type_of(raw) == Type::Text);
         let body = |raw: &RawValue| match json::type_of(raw) {
             Type::Text => unquoted(whole, raw),
             Type::Object | Type::Array | Type::Null | Type::Plain => {
@@ -178,8 +222,11 @@ impl Input {
             }
         };
         let bodies = elements.into_iter().map(body).collect::<Result<Vec<Bytes>, Fault>>()?;
-        let binary = if texts { bodies::all_binary(&bodies) } else { None };
-        Ok(Self { bodies: binary.unwrap_or(bodies), many: true })
+        Ok(if all_texts { Self::of_texts(bodies) } else { Self { bodies, many: true } })
+    }
+
+    fn of_texts(texts: Vec<Bytes>) -> Self {
+        Self { bodies: bodies::all_binary(&texts).unwrap_or(texts), many: true }
     }
 
     fn one(body: Bytes) -> Self {
@@ -202,6 +249,45 @@ fn unquoted(whole: &Bytes, raw: &RawValue) -> Result<Bytes, Fault> {
                 .map_err(|error| json::refused(&error, "a value of the host", "text"))?;
             Ok(Bytes::from(octets.0))
         }
+    }
+}
+
+/// The usual envelope: every value of `Data` is JSON, base64 or text inside a string.
+#[derive(Deserialize)]
+struct Quoted<'a> {
+    #[serde(rename = "Data")]
+    data: Bindings,
+    #[serde(borrow, rename = "Metadata", default)]
+    metadata: Option<&'a RawValue>,
+}
+
+/// The bindings by name; refused when a name stands twice.
+struct Bindings(Vec<(String, Octets)>);
+
+impl<'de> Deserialize<'de> for Bindings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Named;
+
+        impl<'de> Visitor<'de> for Named {
+            type Value = Bindings;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("values in strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Bindings, A::Error> {
+                let mut all = Vec::<(String, Octets)>::new();
+                while let Some((name, value)) = map.next_entry::<String, Octets>()? {
+                    if all.iter().any(|(other, _)| *other == name) {
+                        return Err(A::Error::custom("a name twice"));
+                    }
+                    all.push((name, value));
+                }
+                Ok(Bindings(all))
+            }
+        }
+
+        deserializer.deserialize_map(Named)
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use crate::decode::json::{self, Object, Type};
 use crate::decode::time::moment;
 use crate::delivery::{Attempt, Event, Origin};
+use crate::fault::Fault;
 
 /// The members that are read; SDK objects and everything else are left alone.
 const KNOWN: [&str; 12] = [
@@ -40,8 +41,16 @@ const EVENTS: usize = 100_000;
 pub(super) struct Metadata(BTreeMap<String, String>);
 
 impl Metadata {
+    /// What an envelope says; nothing when it says it in no object.
+    pub(super) fn of(raw: Option<&RawValue>) -> Result<Self, Fault> {
+        match raw.filter(|raw| json::type_of(raw) == Type::Object) {
+            Some(raw) => Ok(Self::read(&json::object(raw.get(), "`Metadata`")?)),
+            None => Ok(Self::default()),
+        }
+    }
+
     /// Takes what is known, under its own name or that name with `Array`.
-    pub(super) fn read(object: &Object<'_>) -> Self {
+    fn read(object: &Object<'_>) -> Self {
         let known = |name: &str| KNOWN.contains(&name.strip_suffix("Array").unwrap_or(name));
         let members = object.0.iter().filter(|(name, _)| known(name));
         Self(members.map(|(name, raw)| (name.to_string(), unwrapped(raw))).collect())
@@ -85,19 +94,18 @@ impl Metadata {
         let (times, inserted) = (column("EnqueuedTimeUtc"), column("InsertionTime"));
         let all = ["Properties", "ApplicationProperties", "SystemProperties"].map(column);
         let place = |index: usize| {
-            let at = |column: &[Option<String>]| column.get(index).cloned().flatten();
-            let properties = all.iter().filter_map(|column| at(column));
-            let key = at(&keys).and_then(|text| scalar(&text));
+            let properties = all.iter().filter_map(|column| at(column, index));
+            let key = at(&keys, index).and_then(scalar);
             Event {
                 origin: Origin {
                     stream: stream.clone(),
                     partition: partition.clone(),
-                    sequence: at(&numbers).and_then(|text| scalar(&text)?.parse().ok()),
-                    enqueued: at(&times).or_else(|| at(&inserted)).and_then(|text| time(&text)),
+                    sequence: at(&numbers, index).and_then(|text| scalar(text)?.parse().ok()),
+                    enqueued: at(&times, index).or_else(|| at(&inserted, index)).and_then(time),
                     received: None,
                 },
                 properties: properties
-                    .flat_map(|text| carried(&text))
+                    .flat_map(carried)
                     .chain(key.map(|key| ("partitionkey".to_owned(), key)))
                     .collect(),
                 ..Event::default()
@@ -120,16 +128,19 @@ impl Metadata {
         serde_json::from_str(self.0.get(name)?).ok()
     }
 
-    /// One value for each event as JSON text, or none at all when there are not as many as events.
-    fn column(&self, name: &str, count: usize, many: bool) -> Vec<Option<String>> {
+    /// One value for each event, or none at all when there are not as many as events.
+    fn column(&self, name: &str, count: usize, many: bool) -> Vec<&RawValue> {
         if !many {
-            return vec![self.0.get(name).cloned()];
+            return self.get(name).into_iter().collect();
         }
         let text = self.0.get(&format!("{name}Array"));
         let array = text.and_then(|text| json::array(text, "", EVENTS).ok());
-        let aligned = array.filter(|array| array.len() == count).unwrap_or_default();
-        aligned.into_iter().map(|raw| Some(raw.get().to_owned())).collect()
+        array.filter(|array| array.len() == count).unwrap_or_default()
     }
+}
+
+fn at<'m>(column: &[&'m RawValue], index: usize) -> Option<&'m str> {
+    column.get(index).map(|raw| raw.get())
 }
 
 #[derive(Deserialize)]
@@ -172,6 +183,9 @@ fn time(text: &str) -> Option<Timestamp> {
 
 /// The properties of one event that matter: CloudEvents attributes, trace context, content type.
 fn carried(text: &str) -> Vec<(String, String)> {
+    if text == "{}" {
+        return Vec::new();
+    }
     let Ok(object) = json::object(text, "") else { return Vec::new() };
     let members = object.0.iter().filter(|(name, _)| matters(name));
     let value = |raw: &RawValue| match json::type_of(raw) {
@@ -184,6 +198,9 @@ fn carried(text: &str) -> Vec<(String, String)> {
 }
 
 fn matters(name: &str) -> bool {
+    if !name.starts_with(['t', 'd', 'c', 'T', 'D', 'C']) {
+        return false;
+    }
     let lower = name.to_ascii_lowercase();
     let whole = ["traceparent", "tracestate", "diagnostic-id", "content-type", "contenttype"];
     let starts = ["cloudevents:", "cloudevents_", "ce-"];

@@ -105,6 +105,10 @@ async fn a_body_may_be_as_long_as_the_limit_and_come_in_pieces() {
     };
     assert_eq!(status(&router, call("POST", "/events", pieces(2_900_000))).await, 200);
     assert_eq!(status(&router, call("POST", "/events", pieces(3_100_000))).await, 413);
+    let never = Body::from_stream(stream::pending::<std::io::Result<Bytes>>());
+    let mut said = call("POST", "/events", never);
+    said.headers_mut().insert(CONTENT_LENGTH, 3_000_001.into());
+    assert_eq!(status(&router, said).await, 413, "nothing of it is read");
     let broken = stream::iter([Err::<Bytes, _>(std::io::Error::other("cut"))]);
     assert_eq!(status(&router, call("POST", "/events", Body::from_stream(broken))).await, 400);
 }
@@ -145,4 +149,17 @@ async fn a_port_is_served_until_the_end_and_can_be_taken_over_at_once() {
     served.unwrap();
     assert_eq!(ready, 200);
     assert_eq!(bind(address.port()).unwrap().local_addr().unwrap(), address);
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_of_a_page() {
+    for (method, path) in [("GET", "/"), ("POST", "/events"), ("POST", "/none"), ("PUT", "/events")]
+    {
+        let (_, router) = host(Config::default());
+        let response = shielded(router).oneshot(call(method, path, envelope("x"))).await.unwrap();
+        let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("cache-control"), "no-store");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert!(header("content-security-policy").starts_with("default-src 'none'"));
+    }
 }

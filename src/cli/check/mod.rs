@@ -5,7 +5,7 @@
 //! code is 0 when no problem is an error, 1 when one is, and 2 when a target could not be asked.
 
 mod copies;
-mod tables;
+pub(super) mod tables;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -28,11 +28,11 @@ const PARALLEL: usize = 6;
 
 /// What is known of the tables.
 #[derive(Debug, Default)]
-pub(super) struct Described {
+pub(in crate::cli) struct Described {
     /// The descriptions.
-    pub(super) schemas: Schemas,
+    pub(in crate::cli) schemas: Schemas,
     /// The systems that gave none, and why.
-    pub(super) silent: BTreeMap<String, Fault>,
+    pub(in crate::cli) silent: BTreeMap<String, Fault>,
     /// Tables that a saved copy does not hold.
     absent: BTreeSet<Name>,
     /// Whether a table that is not described may be there all the same.
@@ -66,7 +66,10 @@ impl Described {
 }
 
 /// Asks the targets.
-pub(super) async fn live(targets: &BTreeMap<String, Arc<Dataverse>>, maps: &Maps) -> Described {
+pub(in crate::cli) async fn live(
+    targets: &BTreeMap<String, Arc<Dataverse>>,
+    maps: &Maps,
+) -> Described {
     let mut described = Described::default();
     let mut asked = BTreeSet::new();
     loop {
@@ -130,7 +133,7 @@ fn wanted(maps: &Maps, schemas: &Schemas) -> BTreeSet<Name> {
         let to = &map.destination;
         let name = |table: &str| (to.system.clone(), table.to_owned());
         wanted.insert(name(&to.table));
-        for (_, plan) in map.key.iter().chain(&map.fields) {
+        for plan in map.plans() {
             plan.visit(&mut |plan: &Plan| {
                 let Some((table, paths)) = &plan.shape.lookup else { return };
                 wanted.insert(name(table));

@@ -8,6 +8,7 @@ use crate::emulator::dataverse::counters::Counters;
 use crate::emulator::dataverse::faults::Faults;
 use crate::emulator::dataverse::server::{Server, serve};
 use crate::emulator::dataverse::state::Options;
+use crate::emulator::dataverse::steps::trouble::{Shares, Told};
 
 /// The number of each country in Logistics, from the vocabulary of the shipped maps; none without it.
 pub(super) fn countries(maps: &Path) -> Result<Countries, Error> {
@@ -59,6 +60,16 @@ impl Environment {
     pub(super) fn begin(&self, faults: &Faults) {
         *self.server.state.counters() = Counters::default();
         *self.server.state.faults() = faults.clone();
+    }
+
+    /// Spoils so many webhooks from now on.
+    pub(super) fn spoil(&self, shares: Shares) {
+        self.server.state.trouble().shares = shares;
+    }
+
+    /// What became of its webhooks so far.
+    pub(super) fn webhooks(&self) -> Told {
+        self.server.state.trouble().told
     }
 
     /// Has no faults any more.

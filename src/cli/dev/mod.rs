@@ -7,9 +7,11 @@
 
 mod compare;
 mod environment;
+mod environments;
 mod expected;
 mod folder;
 mod input;
+mod night;
 mod organisation;
 mod pass;
 mod report;
@@ -46,6 +48,10 @@ pub struct Args {
     /// The report as one JSON object
     #[arg(long, requires = "once")]
     pub json: bool,
+    /// What is shown: `environments` keeps one Dataverse environment in step with another, through lost
+    /// webhooks, and a night that mends them
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["input", "maps", "schema"])]
+    pub scenario: Option<Scenario>,
     /// Own events instead of the shipped ones: a JSON event on each line, or a JSON array
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
@@ -64,7 +70,8 @@ pub struct Args {
     /// An empty folder for storage [default: .concord/dev, or a temporary one with --once]
     #[arg(long, value_name = "FOLDER")]
     pub storage: Option<PathBuf>,
-    /// How many organisations of the shipped input to send [default: all, about 5,000]
+    /// How many organisations of the shipped input to send [default: all, about 5,000]; in a scenario, how
+    /// many edits to make
     #[arg(long, value_name = "NUMBER", conflicts_with = "input")]
     pub organisations: Option<usize>,
     /// Another seed plans other duplicates, late arrivals and removals
@@ -77,6 +84,13 @@ pub struct Args {
     /// Divides the waits between attempts
     #[arg(long, value_name = "NUMBER", default_value_t = 1, hide = true)]
     pub pace: u32,
+}
+
+/// What a local run can show beside the shipped maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scenario {
+    /// A group's Dataverse environment, and Finance's that follows it.
+    Environments,
 }
 
 /// Why a local run could not go on.
@@ -140,6 +154,9 @@ pub enum Error {
     /// Storage.
     #[error("the local storage did not answer")]
     Store(#[from] store::Error),
+    /// The reports of the night.
+    #[error("the night's reports cannot be read")]
+    Night(#[from] crate::fault::Fault),
     /// An emulated environment.
     #[error("the emulated environment of {system} cannot be started")]
     Environment {
@@ -151,6 +168,15 @@ pub enum Error {
     /// The Web API of an emulated environment.
     #[error("an emulated environment did not answer as expected")]
     Web(#[from] reqwest::Error),
+    /// A system of the scenario without an environment.
+    #[error("{system} is no Dataverse system of the scenario's concord.toml")]
+    NoEnvironment {
+        /// The system.
+        system: String,
+    },
+    /// The webhooks of the scenario.
+    #[error("the webhooks of the scenario cannot be registered")]
+    Webhooks(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Ended from outside.
     #[error("interrupted")]
     Interrupted,
@@ -158,7 +184,10 @@ pub enum Error {
 
 /// Runs the command; `false` when the pass was no success.
 pub async fn run(args: &Args) -> Result<bool, Error> {
-    let (stage, mut notices) = Stage::set(args).await?;
+    if let Some(Scenario::Environments) = args.scenario {
+        return environments::run(args).await;
+    }
+    let (stage, mut notices) = Stage::set(args, stage::Scene::default()).await?;
     let shipped = match &args.input {
         Some(_) => None,
         None => Some(Shipped::plan(args.organisations.unwrap_or(usize::MAX), args.seed)),
@@ -196,14 +225,11 @@ async fn report(
     events: u64,
     shipped: Option<&Shipped>,
 ) -> Result<Report, Error> {
-    // Counted before the check reads anything, and read without faults.
-    let target_calls = stage.calls().into_iter().collect();
-    stage.environments.iter().for_each(environment::Environment::end);
     let check = match shipped.filter(|_| stage.shipped_maps) {
         Some(shipped) => Some(shipped.check(stage, &passed.tally).await?),
         None => None,
     };
-    let Passed { tally, took, waiting } = passed;
+    let Passed { tally, took, waiting, target_calls, night } = passed;
     let seconds = took.as_secs_f64();
-    Ok(Report { ok: false, events, seconds, tally, target_calls, waiting, check }.judged())
+    Ok(Report { ok: false, events, seconds, tally, target_calls, waiting, night, check }.judged())
 }

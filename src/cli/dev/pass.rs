@@ -1,5 +1,6 @@
 //! One pass of events through everything: feed, watch, wait until all is settled.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::future::Future;
 use std::io::Write;
@@ -10,6 +11,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::Error;
+use super::environment::Environment;
+use super::night::{self, NIGHTLY, Night};
 use super::stage::{Sends, Stage};
 use super::tally::Tally;
 use super::view::{FRAME, View};
@@ -40,10 +43,15 @@ pub(super) struct Passed {
     pub(super) took: Duration,
     /// Messages left in the work queue.
     pub(super) waiting: u64,
+    /// Requests that each environment served, those of the night left out.
+    pub(super) target_calls: BTreeMap<String, u64>,
+    /// What the night found.
+    pub(super) night: Night,
 }
 
 impl<'a> Pass<'a> {
-    /// A pass over this stage that rests so long before the timers run. The handler's own lines go to `handler.log` in the storage folder.
+    /// A pass over this stage that rests so long before the timers run. The handler's own lines go to
+    /// `handler.log` in the storage folder.
     pub(super) fn new(stage: &'a Stage, rest: Duration) -> Result<Self, Error> {
         let path = stage.folder.path.join("handler.log");
         let log = File::create(&path).map_err(|source| Error::Unreadable { path, source })?;
@@ -59,16 +67,35 @@ impl<'a> Pass<'a> {
     ) -> Result<Passed, Error> {
         let start = Instant::now();
         self.feed(sends);
-        let settled = async { timeout(LONGEST, self.settled()).await.unwrap_or(Ok(())) };
-        self.while_running(settled, notices).await??;
-        let took = start.elapsed();
-        while let Ok(notice) = notices.try_recv() {
-            self.note(&notice);
-        }
+        let passed = self.while_running(Box::pin(self.whole(start)), notices).await??;
         self.draw();
         self.view.finish();
+        Ok(passed)
+    }
+
+    /// Waits until all is settled, takes the figures, and then compares, while the host still runs.
+    async fn whole(&self, start: Instant) -> Result<Passed, Error> {
+        timeout(LONGEST, self.settled()).await.unwrap_or(Ok(()))?;
+        let took = start.elapsed();
+        // Meanwhile the last answers are noted.
+        sleep(POLL).await;
         let waiting = self.stage.stores.work.depth().await?;
-        Ok(Passed { tally: self.tally().clone(), took, waiting })
+        let tally = self.tally().clone();
+        let target_calls = self.stage.calls().into_iter().collect();
+        // What follows only reads, and without faults.
+        self.stage.environments.iter().for_each(Environment::end);
+        let night = self.night().await?;
+        Ok(Passed { tally, took, waiting, target_calls, night })
+    }
+
+    /// Compares what the ledger remembers with what the targets hold, as every night does.
+    async fn night(&self) -> Result<Night, Error> {
+        if !self.stage.nightly {
+            return Ok(Night::new());
+        }
+        self.stage.host.fire(NIGHTLY).await;
+        timeout(LONGEST, self.work_is_done()).await.unwrap_or(Ok(()))?;
+        night::read(self.stage, &self.stage.maps).await
     }
 
     /// Feeds the events, says when they are through, and stays until it is interrupted.
@@ -87,6 +114,22 @@ impl<'a> Pass<'a> {
             Ok(()) | Err(Error::Interrupted) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Does something while the host runs and is watched.
+    pub(super) async fn during<T>(
+        &self,
+        doing: impl Future<Output = T>,
+        notices: &mut mpsc::UnboundedReceiver<Notice>,
+    ) -> Result<T, Error> {
+        let done = self.while_running(doing, notices).await;
+        self.view.finish();
+        done
+    }
+
+    /// Says something above what is drawn.
+    pub(super) fn say(&self, text: &str) {
+        self.view.say(text);
     }
 
     fn feed(&self, sends: Sends) {

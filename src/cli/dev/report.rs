@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::compare::Difference;
+use super::night::{self, Night};
 use super::tally::Tally;
 use crate::cli::output;
 
@@ -24,6 +25,9 @@ pub(super) struct Report {
     pub(super) target_calls: BTreeMap<String, u64>,
     /// Messages left in the work queue.
     pub(super) waiting: u64,
+    /// What the comparison of the night found, by map.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) night: Night,
     /// The final rows against the independent model; only for the shipped input and maps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) check: Option<Check>,
@@ -86,6 +90,7 @@ impl Report {
         section("calls of the handler", &self.tally.calls);
         output::line(format!("\nstorage operations {:>8}", self.tally.storage_operations));
         self.print_trouble();
+        night::print("the night: what the ledger remembers against the targets", &self.night);
         self.print_check();
     }
 
@@ -166,10 +171,19 @@ mod tests {
     fn a_pass_that_lost_or_left_something_is_no_success() {
         let report = |lost, waiting, handled| {
             let tally = Tally { handled, lost, ..Tally::default() };
-            let (target_calls, check) = (BTreeMap::new(), None);
-            Report { ok: false, events: 9, seconds: 1.0, tally, target_calls, waiting, check }
-                .judged()
-                .ok
+            let (target_calls, night, check) = (BTreeMap::new(), Night::new(), None);
+            Report {
+                ok: false,
+                events: 9,
+                seconds: 1.0,
+                tally,
+                target_calls,
+                waiting,
+                night,
+                check,
+            }
+            .judged()
+            .ok
         };
         assert!(report(0, 0, 9));
         assert!(!report(1, 0, 9));

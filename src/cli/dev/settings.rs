@@ -49,6 +49,25 @@ pub(super) fn targets(maps: &Path) -> Result<Vec<(String, String)>, Error> {
     Ok(targets)
 }
 
+/// The names of the maps in a folder.
+pub(super) fn map_names(maps: &Path) -> Result<Vec<String>, Error> {
+    let unreadable = |source| Error::Unreadable { path: maps.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(maps).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let file: toml::Table = read_text(&path)?
+            .parse()
+            .map_err(|source| Error::Toml { path: path.clone(), source })?;
+        names.extend(file.get("map").and_then(toml::Value::as_str).map(str::to_owned));
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
 /// Reads a text file.
 pub(super) fn read_text(path: &Path) -> Result<String, Error> {
     let path = PathBuf::from(path);

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::environment::Environment;
 use super::expected::Countries;
 use super::folder::Folder;
+use super::night::NIGHTLY;
 use super::settings::{self, Settings};
 use super::stream::PARTITIONS;
 use super::web::Web;
@@ -24,6 +25,15 @@ use crate::store::{self, Config, Names, Queue, Stores};
 /// Bodies by the partition they are sent to, in order.
 pub(super) type Sends = Vec<(usize, Vec<Bytes>)>;
 
+/// What a scenario sets up otherwise.
+#[derive(Default)]
+pub(super) struct Scene {
+    /// The time of the environments.
+    pub(super) clock: Option<SharedClock>,
+    /// More settings.
+    pub(super) settings: Vec<(String, String)>,
+}
+
 /// What is set up.
 pub(super) struct Stage {
     pub(super) host: Host,
@@ -31,6 +41,11 @@ pub(super) struct Stage {
     /// The consumer group of the function that takes events.
     pub(super) group: String,
     pub(super) timers: Vec<String>,
+    /// Whether both sides are compared after a pass, and the names of all maps.
+    pub(super) nightly: bool,
+    pub(super) maps: Vec<String>,
+    /// The app settings.
+    pub(super) settings: Settings,
     pub(super) stores: Stores,
     pub(super) environments: Vec<Environment>,
     pub(super) countries: Countries,
@@ -42,7 +57,10 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Sets everything up and answers where the host tells what happens.
-    pub(super) async fn set(args: &Args) -> Result<(Self, mpsc::UnboundedReceiver<Notice>), Error> {
+    pub(super) async fn set(
+        args: &Args,
+        scene: Scene,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Notice>), Error> {
         let unreadable = |source| Error::Unreadable { path: args.root.clone(), source };
         let root = args.root.canonicalize().map_err(unreadable)?;
         let maps = match &args.maps {
@@ -53,8 +71,11 @@ impl Stage {
         let clock: SharedClock = Arc::new(SystemClock);
         let folder = folder(args, &root, &chance)?;
         let mut values = settings::read(&root)?;
+        values.extend(scene.settings);
         let schema = args.schema.clone().unwrap_or_else(|| root.join("samples/schema.toml"));
-        let emulated = dataverse::Options { schema: Some(schema), ..Default::default() };
+        let now = scene.clock.unwrap_or_else(|| Arc::clone(&clock));
+        let emulated =
+            dataverse::Options { schema: Some(schema), clock: now, ..Default::default() };
         let environments = environments(&maps, &emulated, &mut values).await?;
         let countries = super::environment::countries(&maps)?;
         values.insert("CONCORD_MAPS".to_owned(), maps.display().to_string());
@@ -74,10 +95,17 @@ impl Stage {
             }
         }
         let (told, notices) = mpsc::unbounded_channel();
-        let around = Surroundings { hub: Arc::clone(&hub), queues, clock, chance, notices: told };
-        let timers = app.timers().map(str::to_owned).collect();
+        let (hub_of, buses) = (Arc::clone(&hub), BTreeMap::new());
+        let around = Surroundings { hub: hub_of, queues, buses, clock, chance, notices: told };
+        // The night is not for bringing anything to its end.
+        let nightly = app.timers().any(|timer| timer == NIGHTLY);
+        let timers = app.timers().filter(|timer| *timer != NIGHTLY).map(str::to_owned).collect();
+        let names = settings::map_names(&maps)?;
         let executable = std::env::current_exe().ok();
-        let options = Options { root, executable, settings: values, pace: args.pace };
+        let key = around.chance.uuid().simple().to_string();
+        values.insert("WEBHOOK_FUNCTION_KEY".to_owned(), key.clone());
+        let settings = values.clone();
+        let options = Options { root, executable, settings: values, key, pace: args.pace };
         let host = Host::new(options, app, around)?;
         let shipped_maps = args.maps.is_none();
         let stage = Self {
@@ -85,6 +113,9 @@ impl Stage {
             hub,
             group,
             timers,
+            nightly,
+            maps: names,
+            settings,
             stores,
             environments,
             countries,
@@ -113,8 +144,12 @@ impl Stage {
 
     /// The Web API of a system's environment.
     pub(super) fn web(&self, system: &str) -> Option<Web> {
-        let found = self.environments.iter().find(|environment| environment.system == system);
-        found.map(|environment| Web::at(environment.address()))
+        self.environment(system).map(|environment| Web::at(environment.address()))
+    }
+
+    /// The environment of a system.
+    pub(super) fn environment(&self, system: &str) -> Option<&Environment> {
+        self.environments.iter().find(|environment| environment.system == system)
     }
 
     /// The rows that delivery points refer to are in Logistics before anything starts.
@@ -186,10 +221,11 @@ mod tests {
             storage: None,
             organisations: None,
             seed: 1,
+            scenario: None,
             rest: 0,
             pace: 1,
         };
-        let (stage, _notices) = Stage::set(&args).await.unwrap();
+        let (stage, _notices) = Stage::set(&args, Scene::default()).await.unwrap();
         assert!(stage.calls().iter().all(|(_, calls)| *calls == 0), "seeding does not count");
         for consumer in Consumer::ALL {
             let web = stage.web(consumer.system()).unwrap();
@@ -198,7 +234,7 @@ mod tests {
         let logistics = stage.web("logistics").unwrap();
         let countries = logistics.rows("acme_countries", &["acme_number"]).await.unwrap();
         assert_eq!(countries.len(), stage.countries.len());
-        assert_eq!((stage.group.as_str(), stage.timers.len()), ("$Default", 1));
+        assert_eq!((stage.group.as_str(), stage.timers.len()), ("$Default", 2));
         let folder = stage.folder.path.clone();
         drop(stage);
         assert!(!folder.exists());

@@ -95,8 +95,18 @@ impl Tally {
 }
 
 /// The words of `outcome::Outcome`.
-const OUTCOMES: &[&str] =
-    &["applied", "unchanged", "superseded", "filtered", "held", "deferred", "parked", "poisoned"];
+const OUTCOMES: &[&str] = &[
+    "applied",
+    "unchanged",
+    "superseded",
+    "filtered",
+    "held",
+    "deferred",
+    "parked",
+    "paused",
+    "asked",
+    "poisoned",
+];
 
 #[cfg(test)]
 mod tests {

@@ -35,7 +35,7 @@ impl Web {
         columns: &[&str],
     ) -> Result<Vec<Map<String, Value>>, reqwest::Error> {
         let select = columns.join(",");
-        let mut next = Some(format!("{}/api/data/v9.2/{set}?$select={select}", self.address));
+        let mut next = Some(format!("{}?$select={select}", self.path(set)));
         let mut rows = Vec::new();
         while let Some(address) = next {
             let answer = self.client.get(address).header("Prefer", "odata.maxpagesize=5000").send();
@@ -44,6 +44,36 @@ impl Web {
             next = page.next;
         }
         Ok(rows)
+    }
+
+    /// Makes a row.
+    pub(super) async fn create(&self, set: &str, row: &Value) -> Result<(), reqwest::Error> {
+        let made = self.client.post(self.path(set)).json(row).send();
+        made.await?.error_for_status().map(drop)
+    }
+
+    /// Changes columns of the row with this alternate key; refused when there is no such row.
+    pub(super) async fn change(
+        &self,
+        set: &str,
+        key: (&str, &str),
+        columns: &Value,
+    ) -> Result<(), reqwest::Error> {
+        let changed = self.client.patch(self.row(set, key)).header("If-Match", "*").json(columns);
+        changed.send().await?.error_for_status().map(drop)
+    }
+
+    /// Deletes the row with this alternate key.
+    pub(super) async fn delete(&self, set: &str, key: (&str, &str)) -> Result<(), reqwest::Error> {
+        self.client.delete(self.row(set, key)).send().await?.error_for_status().map(drop)
+    }
+
+    fn path(&self, set: &str) -> String {
+        format!("{}/api/data/v9.2/{set}", self.address)
+    }
+
+    fn row(&self, set: &str, (column, value): (&str, &str)) -> String {
+        format!("{}({column}='{value}')", self.path(set))
     }
 
     /// Puts the countries there that delivery points refer to.
@@ -57,10 +87,7 @@ impl Web {
             })
         });
         let body = json!({ "Targets": targets.collect::<Vec<_>>() });
-        let address = format!(
-            "{}/api/data/v9.2/acme_countries/Microsoft.Dynamics.CRM.CreateMultiple",
-            self.address
-        );
+        let address = self.path("acme_countries/Microsoft.Dynamics.CRM.CreateMultiple");
         self.client.post(address).json(&body).send().await?.error_for_status().map(drop)
     }
 

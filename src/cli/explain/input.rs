@@ -11,14 +11,27 @@ use crate::delivery::{Event, Origin};
 /// No more than this is read.
 const LONGEST: u64 = 256 * 1024 * 1024;
 
+/// A file without events.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} cannot be read")]
+pub(in crate::cli) struct Unreadable {
+    name: String,
+    source: std::io::Error,
+}
+
 /// The bodies in a file; `-` is stdin.
-pub(super) fn bodies(name: &str) -> std::io::Result<Vec<Bytes>> {
+pub(in crate::cli) fn bodies(name: &str) -> Result<Vec<Bytes>, Unreadable> {
+    let content = read(name).map_err(|source| Unreadable { name: name.to_owned(), source })?;
+    Ok(cut(&Bytes::from(content)))
+}
+
+fn read(name: &str) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
     match name {
         "-" => std::io::stdin().lock().take(LONGEST).read_to_end(&mut content)?,
         path => std::fs::File::open(path)?.take(LONGEST).read_to_end(&mut content)?,
     };
-    Ok(cut(&Bytes::from(content)))
+    Ok(content)
 }
 
 /// Lines, when the first one is a JSON document by itself; else the whole is one event.
@@ -35,7 +48,7 @@ fn cut(content: &Bytes) -> Vec<Bytes> {
 }
 
 /// A body as an event that was seen now.
-pub(super) fn event(body: Bytes, now: Timestamp) -> Event {
+pub(in crate::cli) fn event(body: Bytes, now: Timestamp) -> Event {
     let origin = Origin { received: Some(now), ..Origin::default() };
     Event { body, origin, ..Event::default() }
 }

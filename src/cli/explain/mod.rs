@@ -6,16 +6,18 @@
 
 mod entry;
 pub(super) mod event;
-mod input;
+pub(super) mod input;
 pub(super) mod view;
 
 use std::process::ExitCode;
 
-use super::{Outcome, output};
-use crate::app::App;
+use super::desk::Desk;
+use super::{Outcome, named, output};
+use crate::app::{self, App};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Config, Settings};
 use crate::mapping::Maps;
+use crate::operator::Role;
 
 /// Show what becomes of an event, or what is known of a row, and why
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -39,56 +41,37 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Why there is nothing to explain.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error("no map is called `{name}`; there are: {}", known.join(", "))]
-    Map { name: String, known: Vec<String> },
-    #[error("say with --system which source the event comes from: {}", known.join(", "))]
-    System { known: Vec<String> },
-    #[error("{name} cannot be read")]
-    Input {
-        name: String,
-        #[source]
-        source: std::io::Error,
-    },
-}
-
 /// Explains.
 pub async fn run(args: Args, settings: &Settings) -> Outcome {
     if let (Some(map), Some(key)) = (&args.map, &args.key) {
-        let app = App::open(settings).await?;
-        known(&app.maps, map)?;
+        let app = Desk::open(settings, Role::Viewer).await?.app;
+        named::map(&app.maps, map)?;
         return entry::run(&app, (map, key), args.json).await;
     }
-    let opened = match settings.storage() {
-        Ok(_) => Some(App::open(settings).await),
-        Err(_) => None,
-    };
-    match opened {
-        Some(Ok(app)) => events(&args, (&app.config, &app.maps), Some(&app)).await,
-        Some(Err(error @ crate::app::Error::Configuration(_))) => Err(error.into()),
-        failed => {
-            let (config, maps) =
-                config::load(settings).map_err(crate::app::Error::Configuration)?;
-            if let Some(Err(error)) = failed {
-                let why = crate::telemetry::chain(&error);
-                output::note(format!("the ledger cannot be asked: {why}"));
-            }
-            events(&args, (&config, &maps), None).await
-        }
+    let mut opened = None;
+    if settings.names_storage() {
+        opened = Some(Desk::open(settings, Role::Viewer).await);
     }
+    if let Some(Ok(desk)) = &opened {
+        let app = &desk.app;
+        return events(&args, (&app.config, &app.maps), Some(app)).await;
+    }
+    let (config, maps) = config::load(settings).map_err(app::Error::Configuration)?;
+    if let Some(Err(error)) = opened {
+        let why = crate::telemetry::chain(&*error);
+        output::note(format!("the ledger cannot be asked: {why}"));
+    }
+    events(&args, (&config, &maps), None).await
 }
 
 /// Explains every event of the input.
 async fn events(args: &Args, (config, maps): (&Config, &Maps), app: Option<&App>) -> Outcome {
     if let Some(map) = &args.map {
-        known(maps, map)?;
+        named::map(maps, map)?;
     }
-    let system = system(args, config, maps)?;
-    let name = args.event.as_deref().unwrap_or("-");
-    let bodies =
-        input::bodies(name).map_err(|source| Error::Input { name: name.to_owned(), source })?;
+    let sources = config.sources.keys().map(|name| &**name);
+    let system = named::source((args.system.as_ref(), args.map.as_ref()), maps, sources)?;
+    let bodies = input::bodies(args.event.as_deref().unwrap_or("-"))?;
     let mut all = Vec::new();
     for (index, body) in bodies.into_iter().enumerate() {
         let event = input::event(body, SystemClock.now());
@@ -113,26 +96,4 @@ async fn events(args: &Args, (config, maps): (&Config, &Maps), app: Option<&App>
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The source of the event: the one named, that of the map named, or the only one.
-fn system(args: &Args, config: &Config, maps: &Maps) -> Result<String, Error> {
-    let of_map = || maps.get(args.map.as_ref()?).map(|map| map.system.clone());
-    let only = || match config.sources.len() {
-        1 => config.sources.keys().next().map(ToString::to_string),
-        _ => None,
-    };
-    let named = args.system.clone().or_else(of_map).or_else(only);
-    let known = || config.sources.keys().map(ToString::to_string).collect();
-    named
-        .filter(|name| config.sources.contains_key(name.as_str()))
-        .ok_or_else(|| Error::System { known: known() })
-}
-
-fn known(maps: &Maps, name: &str) -> Result<(), Error> {
-    if maps.get(name).is_some() {
-        return Ok(());
-    }
-    let known = maps.destinations().iter().map(|to| to.map.clone()).collect();
-    Err(Error::Map { name: name.to_owned(), known })
 }

@@ -88,7 +88,7 @@ const READ: &str = "read";
 
 /// What becomes of a column that the row clears or does not name.
 fn untouched(step: &Step, row: Option<&Row>) -> Option<&'static str> {
-    let Action::Upsert(columns) = &row?.action else { return None };
+    let Action::Upsert(columns) = &*row?.action else { return None };
     let empty = matches!(step.output.as_deref(), Some("missing" | "null"));
     let key = row?.to.key.contains(&step.column);
     if !empty || key || step.column.starts_with('[') {

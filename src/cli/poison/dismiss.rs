@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::desk::Desk;
+use crate::audit::{Deed, Verb};
+use crate::cli::desk::Desk;
 use crate::cli::{Outcome, output};
+use crate::operator::Role;
 use crate::poison::Status;
 
 /// Which records, and why.
@@ -19,7 +21,12 @@ pub struct Args {
 
 pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
     let mut code = ExitCode::SUCCESS;
-    for kept in desk.named(&args.ids).await? {
+    let named = desk.named(&args.ids).await?;
+    let deeds = named.iter().map(|kept| {
+        Deed::new(Verb::Dismiss, kept.record.id.to_string()).because(Some(args.note.clone()))
+    });
+    desk.record(Role::Operator, &deeds.collect::<Vec<_>>()).await?;
+    for kept in named {
         let id = kept.record.id.to_string();
         match desk.app.pipeline.mark(kept, Status::Dismissed, Some(args.note.clone())).await {
             Ok(()) => output::line(format!("{id}  dismissed")),

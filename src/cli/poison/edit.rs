@@ -5,9 +5,11 @@
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
-use super::desk::Desk;
+use crate::audit::{Deed, Verb};
+use crate::cli::desk::Desk;
 use crate::cli::{Outcome, output};
 use crate::config::Settings;
+use crate::operator::Role;
 
 /// Which record, and its new body.
 #[derive(Clone, Debug, clap::Args)]
@@ -19,6 +21,9 @@ pub struct Args {
     /// The new body, or - for stdin
     #[arg(long, value_name = "FILE")]
     body: Option<String>,
+    /// Why, for the audit record
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
 }
 
 /// Why nothing was changed.
@@ -57,6 +62,9 @@ pub(super) async fn run(args: &Args, desk: &Desk, settings: &Settings) -> Outcom
     };
     checked(&before, &body)?;
     let id = kept.record.id.to_string();
+    let detail = format!("{} bytes became {}", before.len(), body.len());
+    let deed = Deed::new(Verb::Edit, &id).because(args.why.clone()).with(detail);
+    desk.record(Role::Operator, &[deed]).await?;
     desk.poison().edit(kept, &body).await?;
     output::line(format!("{id}  edited"));
     output::note(format!("see what it comes to with `concord poison retry --preview {id}`"));

@@ -2,6 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use uuid::Uuid;
 
 use super::since::Since;
@@ -27,6 +28,15 @@ pub(super) struct Filters {
     /// With this correlation id
     #[arg(long, value_name = "ID")]
     correlation: Option<Uuid>,
+    /// Given to this person; "" for nobody
+    #[arg(long, value_name = "NAME")]
+    assignee: Option<String>,
+    /// With this tag
+    #[arg(long, value_name = "WORD")]
+    tag: Option<String>,
+    /// Due on this day or before: 2026-03-14
+    #[arg(long, value_name = "DAY")]
+    due: Option<Date>,
 }
 
 fn code() -> impl clap::builder::TypedValueParser<Value = Kind> {
@@ -39,8 +49,10 @@ fn code() -> impl clap::builder::TypedValueParser<Value = Kind> {
 impl Filters {
     /// Whether any of them is set.
     pub(super) fn any(&self) -> bool {
-        let Self { map, code, key, since, correlation } = self;
-        map.is_some() || code.is_some() || key.is_some() || since.is_some() || correlation.is_some()
+        let Self { map, code, key, since, correlation, assignee, tag, due } = self;
+        [map, key, assignee, tag].into_iter().any(Option::is_some)
+            || [code.is_some(), since.is_some(), correlation.is_some(), due.is_some()]
+                .contains(&true)
     }
 
     /// As the store takes them.
@@ -51,6 +63,9 @@ impl Filters {
             key: self.key.clone(),
             since: self.since.map(|since| since.moment(now)),
             correlation: self.correlation.map(Correlation),
+            assignee: self.assignee.clone(),
+            tag: self.tag.clone(),
+            due: self.due,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::desk::Desk;
+use crate::cli::desk::Desk;
 use crate::fault::Fault;
 use crate::mapping::Map;
 use crate::poison::Record;

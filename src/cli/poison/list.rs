@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::desk::Desk;
 use super::filters::Filters;
 use super::names;
 use crate::cli::columns::Columns;
+use crate::cli::desk::Desk;
 use crate::cli::wording::{moment, plural};
 use crate::cli::{Outcome, output};
 use crate::poison::{Id, Record, Status};
@@ -98,8 +98,20 @@ fn lines(records: &[&Record], all: &[&Id]) -> Vec<String> {
             format!("{}{state}", record.attempts),
         ]);
         columns.remark(reason(record));
+        let care = care(record);
+        if !care.is_empty() {
+            columns.remark(care.join(", "));
+        }
     }
     columns.lines()
+}
+
+/// Who deals with it, until when, and the words to find it by.
+pub(super) fn care(record: &Record) -> Vec<String> {
+    let assignee = record.assignee.as_ref().map(|name| format!("given to {name}"));
+    let due = record.due.map(|day| format!("due {day}"));
+    let tags = record.tags.iter().map(|tag| format!("#{tag}"));
+    assignee.into_iter().chain(due).chain(tags).collect()
 }
 
 /// The reason with the field that it is about.
@@ -146,6 +158,9 @@ pub(super) mod tests {
         records[1].status = Status::Dismissed;
         records[2].field = None;
         records[2].key = None;
+        records[0].assignee = Some("ann@acme.example".into());
+        records[0].tags.insert("source".into());
+        records[0].due = Some(jiff::civil::date(2026, 3, 20));
         let records: Vec<&Record> = records.iter().collect();
         let all: Vec<&Id> = ids(&records).collect();
         let lines = lines(&records, &all);

@@ -5,8 +5,8 @@
 
 use serde_json::{Value as Json, json};
 
-use super::desk::Desk;
 use super::retry;
+use crate::cli::desk::Desk;
 use crate::cli::explain::event::{self, Explained, Mapped};
 use crate::cli::explain::view;
 use crate::cli::{Outcome, output, wording};

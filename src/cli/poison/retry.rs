@@ -10,14 +10,16 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 use serde::Serialize;
 
-use super::desk::Desk;
 use super::filters::Filters;
 use super::list::reason;
 use super::preview;
+use crate::audit::{Deed, Verb};
+use crate::cli::desk::Desk;
 use crate::cli::wording::plural;
 use crate::cli::{Outcome, output};
 use crate::delivery::{Attempt, Delivery, Event};
 use crate::fault::{Fault, Kind};
+use crate::operator::Role;
 use crate::outcome::{self, Report, Verdict};
 use crate::poison::{Id, Kept, Record, Status};
 
@@ -35,6 +37,9 @@ pub struct Args {
     /// Show what would be done, and write nothing anywhere
     #[arg(long)]
     preview: bool,
+    /// Why, for the audit record
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
     /// What became of each as one JSON array
     #[arg(long)]
     json: bool,
@@ -74,6 +79,10 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
     if args.preview {
         return preview::run(desk, &chosen, args.json).await;
     }
+    let deeds = chosen
+        .iter()
+        .map(|kept| Deed::new(Verb::Retry, kept.record.id.to_string()).because(args.why.clone()));
+    desk.record(Role::Operator, &deeds.collect::<Vec<_>>()).await?;
     let runs: Vec<_> = chosen.into_iter().map(|kept| Box::pin(retry(desk, kept))).collect();
     let mut runs = stream::iter(runs).buffered(PARALLEL);
     let mut all = Vec::new();
@@ -191,8 +200,16 @@ async fn landed(desk: &Desk, record: &Record, report: &Report) -> Result<String,
     for (map, outcome) in report.outcomes.keys() {
         match outcome {
             outcome::Outcome::Poisoned(kind) => return Err(refused(desk, record, map, *kind).await),
+            outcome::Outcome::Paused => {
+                return Err("its map is paused; it waits until that is resumed".to_owned());
+            }
+            outcome::Outcome::Asked => {
+                return Err("its removal waits for approval; see `concord holds list`".to_owned());
+            }
             outcome::Outcome::Parked => {
-                return Err("it waits in the work queue for a row that it refers to".to_owned());
+                return Err(
+                    "it waits for a row that it refers to; see `concord parked list`".to_owned()
+                );
             }
             outcome::Outcome::Deferred => {
                 return Err("it waits in the work queue and will be tried again".to_owned());
@@ -201,6 +218,7 @@ async fn landed(desk: &Desk, record: &Record, report: &Report) -> Result<String,
             | outcome::Outcome::Unchanged
             | outcome::Outcome::Superseded
             | outcome::Outcome::Filtered
+            | outcome::Outcome::Echo(_)
             | outcome::Outcome::Held => words.push(match record.map {
                 Some(_) => outcome.word().to_owned(),
                 None => format!("{} by {map}", outcome.word()),

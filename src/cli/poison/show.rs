@@ -4,13 +4,15 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::desk::Desk;
 use super::link::{self, Link};
-use super::list::reason;
+use super::list::{care, reason};
+use crate::audit::{Deed, Verb};
 use crate::cli::columns::labelled;
+use crate::cli::desk::Desk;
 use crate::cli::wording::{moment, plural};
 use crate::cli::{Outcome, output};
 use crate::delivery::Origin;
+use crate::operator::Role;
 use crate::poison::{Record, Status};
 
 /// Which record, and how.
@@ -30,6 +32,7 @@ pub struct Args {
 pub(super) async fn run(args: &Args, desk: &Desk) -> Outcome {
     let record = desk.one(&args.id).await?.record;
     if args.original {
+        desk.record(Role::Operator, &[Deed::new(Verb::Reveal, record.id.to_string())]).await?;
         let unedited = Record { edited: None, ..record };
         output::bytes(&desk.poison().original(&unedited).await?.event.body);
         return Ok(ExitCode::SUCCESS);
@@ -69,6 +72,9 @@ fn lines(record: &Record, link: &Link) -> Vec<String> {
     row("original", &record.quarantine);
     record.edited.iter().for_each(|edited| row("edited", edited));
     record.note.iter().for_each(|note| row("note", note));
+    if !care(record).is_empty() {
+        row("care", &care(record).join(", "));
+    }
     let mut lines = vec![record.id.to_string()];
     lines.extend(labelled(&labels));
     lines

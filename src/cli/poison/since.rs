@@ -6,14 +6,14 @@ use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 /// From when on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Since {
+pub(in crate::cli) enum Since {
     At(Timestamp),
     Ago(SignedDuration),
 }
 
 impl Since {
     /// The moment that is meant now.
-    pub(super) fn moment(self, now: Timestamp) -> Timestamp {
+    pub(in crate::cli) fn moment(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(moment) => moment,
             Self::Ago(span) => now.checked_sub(span).unwrap_or(Timestamp::MIN),

@@ -8,6 +8,7 @@ mod decision;
 mod key;
 mod lookup;
 mod overlap;
+mod owner;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +44,7 @@ pub fn wanted(maps: &Maps, schemas: &Schemas) -> BTreeSet<(String, String)> {
     for map in maps.iter() {
         let system = &map.destination.system;
         tables.insert((system.clone(), map.destination.table.clone()));
-        for (_, plan) in map.key.iter().chain(&map.fields) {
+        for plan in map.plans() {
             plan.visit(&mut |plan| {
                 if let Some((table, paths)) = &plan.shape.lookup {
                     let along = paths.iter().flat_map(|hops| {
@@ -83,6 +84,8 @@ impl<'l> Lint<'l> {
             self.key(table);
             self.columns(table);
             self.states(table);
+            self.hand_off(table);
+            self.owner(table);
         }
     }
 

@@ -21,6 +21,31 @@ impl Lint<'_> {
     }
 }
 
+impl Lint<'_> {
+    /// The column that is written instead of state and status takes what is written.
+    pub(super) fn hand_off(&mut self, table: &TableSchema) {
+        let map = self.map;
+        let Some(hand_off) = &map.destination.hand_off else { return };
+        let path = "state/hand_off";
+        let Some(column) = table.columns.get(&hand_off.column) else {
+            return self.unknown_column(path, &hand_off.column, table);
+        };
+        if !matches!(column.kind, ColumnKind::Choice | ColumnKind::Integer) {
+            let message = format!("`{}` is neither a choice nor a whole number", hand_off.column);
+            return self.problems.error(path, "wrong-column-type", message);
+        }
+        let pairs = map.state.as_ref().map(super::super::state::StatePlan::pairs);
+        let pairs = pairs.into_iter().flatten().map(|(_, pair)| pair).chain(map.removed.state());
+        let values: std::collections::BTreeSet<i32> =
+            pairs.filter_map(|pair| hand_off.value(pair)).collect();
+        let has = |value: &i32| column.choices.iter().any(|choice| choice.value == *value);
+        for value in values.iter().filter(|value| !column.choices.is_empty() && !has(value)) {
+            let message = format!("`{}` has no choice {value}", hand_off.column);
+            self.problems.error(path, "choice-unknown", message);
+        }
+    }
+}
+
 /// Why a table does not have this pair.
 fn wrong(pair: State, table: &TableSchema) -> Option<String> {
     let of = |kind| table.columns.values().find(move |column| column.kind == kind);

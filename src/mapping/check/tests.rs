@@ -243,3 +243,26 @@ fn a_table_that_is_not_there_is_told_with_the_nearest() {
     let (map, _) = compiled(&format!("{}{RIGHT}", HEAD.replace("\"sales\"", "\"other\"")));
     assert_eq!(check(&maps(vec![map]), &schemas())[0].rule, "schema-missing");
 }
+
+#[test]
+fn a_hand_off_and_an_owner_need_their_columns() {
+    let handed = |column: &str, active: i32| {
+        format!(
+            "{RIGHT}[state]\nstate = 0\nstatus = 1\n[state.hand_off]\ncolumn = \"{column}\"\nvalues = [{{ state = 0, status = 1, value = {active} }}]\n"
+        )
+    };
+    let rules = |sections: &str| -> Vec<&str> {
+        lint(sections).into_iter().map(|(rule, _)| rule).collect()
+    };
+    assert!(rules(&handed("category", 1)).is_empty());
+    assert!(rules(&handed("employees", 1)).is_empty());
+    for (column, active, rule) in [
+        ("category", 3, "choice-unknown"),
+        ("name", 1, "wrong-column-type"),
+        ("nothing", 1, "column-unknown"),
+    ] {
+        assert_eq!(rules(&handed(column, active)), [rule], "{column}");
+    }
+    let owned = format!("{RIGHT}[owner]\nteam = \"${{TEAM}}\"\n");
+    assert_eq!(rules(&owned), ["owner-none"], "this table belongs to the organization");
+}

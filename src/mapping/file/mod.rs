@@ -75,6 +75,26 @@ pub struct From {
     pub entity: String,
     /// The payload versions this map reads, such as `">=1 <3"`. All when absent.
     pub schema: Option<String>,
+    /// For a Dataverse environment: whether a row is mapped as its event shows it, or read again first.
+    /// The system's own `read` when absent.
+    pub read: Option<Read>,
+    /// For a Dataverse environment: the entity is a many-to-many relationship, by its schema name, and
+    /// each thing a pair of rows.
+    pub pairs: bool,
+}
+
+/// Where the rows of a Dataverse environment are taken from when something happens to them.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, serde::Serialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Read {
+    /// From the environment: many rows in one call, always as they are now, whatever the order of
+    /// events. Costs calls.
+    #[default]
+    Fetch,
+    /// From the event and its images. What they do not hold is read again all the same.
+    Image,
 }
 
 /// Where rows go.
@@ -89,6 +109,9 @@ pub struct To {
     /// What may be done to its rows. Default `upsert`; to mirror the source is `upsert` together with
     /// `[removed]`. A map that inserts removes nothing.
     pub mode: Mode,
+    /// The table is a many-to-many relationship, by its schema name: rows are associated and parted, and
+    /// the key names both.
+    pub pairs: bool,
 }
 
 /// Which changes the map is about.
@@ -131,6 +154,11 @@ pub struct Removed {
     pub state: Option<i32>,
     /// The status a deactivated row takes (`statuscode`).
     pub status: Option<i32>,
+    /// More removals than this within an hour wait for approval. Default 1000.
+    pub ask_above: Option<u32>,
+    /// At this share of all rows written within an hour, in percent, removals wait for approval, if they
+    /// are 100 or more. Default 50; 101 asks for no share.
+    pub ask_percent: Option<u32>,
 }
 
 /// What is done with a removed row.
@@ -171,9 +199,36 @@ pub struct StateRule {
     pub values: IndexMap<String, State>,
     /// The pair when the value is missing, null or empty; without it the state is left alone.
     pub default: Option<State>,
+    /// The column that is written instead, for a process of the target's own.
+    pub hand_off: Option<HandOff>,
 }
 
-/// The row's owner: a GUID, the name of a setting (`"${SALES_TEAM}"`) or a rule that yields a GUID.
+/// Who drives the state: instead of state and status, a column is written with the row, and a process of
+/// the target's own carries it out.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["column"]))]
+pub struct HandOff {
+    /// The column: a choice or a whole number.
+    pub column: String,
+    /// What is written for each pair; its status, or else its state, when none is listed.
+    pub values: Vec<Handed>,
+}
+
+/// What is written for one pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Handed {
+    /// `statecode`.
+    pub state: i32,
+    /// `statuscode`; absent where the pair has none.
+    pub status: Option<i32>,
+    /// The number that the column takes.
+    pub value: i32,
+}
+
+/// The row's owner, by id or by business key: a GUID, the name of a setting (`"${SALES_TEAM}"`), a rule
+/// that yields a GUID, or a rule with a lookup, such as `{ from = "team", lookup = "team.name" }`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Owner {
@@ -181,6 +236,9 @@ pub struct Owner {
     pub user: Option<Rule>,
     /// A team. A bare text is a GUID or `${NAME}`.
     pub team: Option<Rule>,
+    /// The owning business unit, where the environment allows it to differ from the owner's own. A bare
+    /// text is a GUID or `${NAME}`.
+    pub unit: Option<Rule>,
 }
 
 /// What is done when the source or the target is no longer as the map knows it.

@@ -48,8 +48,10 @@ impl Codes {
         if values.is_empty() {
             values = matching.iter().map(|code| code.value).collect();
         }
-        let mut seen = std::collections::HashSet::new();
-        values.retain(|value| seen.insert(*value));
+        if values.len() > 1 {
+            let mut seen = std::collections::HashSet::new();
+            values.retain(|value| seen.insert(*value));
+        }
         self.choose(&values)
     }
 
@@ -68,8 +70,8 @@ impl Codes {
 
 /// Whether two names of a kind of thing mean the same: case and a leading slash do not matter.
 pub fn same_entity(one: &str, other: &str) -> bool {
-    let bare = |name: &'_ str| name.trim_start_matches('/').to_lowercase();
-    bare(one) == bare(other)
+    let (one, other) = (one.trim_start_matches('/'), other.trim_start_matches('/'));
+    one.eq_ignore_ascii_case(other) || one.to_lowercase() == other.to_lowercase()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::row::{Action, Columns, Lookup, Missing, Owner, Removal, State, Value}
 
 fn columns(map: &Map, properties: &str) -> Result<Columns, Fault> {
     let row = map.row(&change(properties))?.unwrap();
-    let Action::Upsert(columns) = row.action else { panic!("{:?}", row.action) };
+    let Action::Upsert(columns) = Action::clone(&row.action) else { panic!("{:?}", row.action) };
     Ok(columns)
 }
 

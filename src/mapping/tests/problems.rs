@@ -99,6 +99,46 @@ fn a_wrong_map_says_everything_that_is_wrong_with_its_line() {
 }
 
 #[test]
+fn pairs_hand_offs_and_owners_say_what_they_cannot_be() {
+    let rules = |head: &str, sections: &str| -> Vec<&str> {
+        let text = format!(
+            "map = \"p\"\nversion = 1\nfrom = {{ system = \"mdm\", entity = \"/P\" }}\n{head}\n{sections}"
+        );
+        problems(&text).into_iter().map(|(rule, _)| rule).collect()
+    };
+    let pair = "to = { system = \"sales\", table = \"a_b\", pairs = true }";
+    let ends = "[key]\naid = { from = \"a\", lookup = \"a.n\" }\nbid = { from = \"b\", lookup = \"b.n\" }\n";
+    let gone = "[removed]\naction = \"delete\"\n";
+    assert!(rules(pair, &format!("{ends}{gone}")).is_empty());
+    for (sections, expected) in [
+        (ends.to_owned(), "pair-removed"),
+        (format!("[key]\naid = {{ from = \"a\", lookup = \"a.n\" }}\n{gone}"), "pair-key"),
+        (format!("{ends}{gone}[fields]\nname = \"n\"\n"), "pair-columns"),
+        (format!("{ends}{gone}[state]\nstate = 0\n"), "pair-columns"),
+    ] {
+        assert_eq!(rules(pair, &sections), [expected], "{sections}");
+    }
+    let mode = pair.replace("pairs", "mode = \"insert\", pairs");
+    assert_eq!(rules(&mode, ends), ["pair-mode"]);
+    let table = "to = { system = \"sales\", table = \"account\" }\nkey = { n = \"n\" }";
+    let handed = "[state]\nstate = 0\n[state.hand_off]\ncolumn = \"s\"\nvalues = [{ state = 0, value = 5 }]\n";
+    assert_eq!(rules(table, &format!("{handed}{gone}")), Vec::<&str>::new());
+    assert_eq!(rules(table, handed), ["hand-off-missing"], "what deactivates has no value");
+    for (owner, expected) in [
+        ("team = { from = \"t\", lookup = \"systemuser.domainname\" }", "owner-rule"),
+        ("team = { from = \"t\", lookup = \"team.name\", missing = \"null\" }", "owner-missing"),
+        ("unit = \"North\"", "owner-rule"),
+        ("user = \"${TEAM}\"\nteam = \"${TEAM}\"", "owner-rule"),
+    ] {
+        assert_eq!(rules(table, &format!("[owner]\n{owner}\n")), [expected], "{owner}");
+    }
+    assert!(
+        rules(table, "[owner]\nunit = { from = \"u\", lookup = \"businessunit.name\" }\n")
+            .is_empty()
+    );
+}
+
+#[test]
 fn a_suggestion_says_what_was_probably_meant() {
     let (_, problems) =
         compiled("[fields]\na = { from = \"p\", trimm = true, date = \"Europe/Copenhage\" }\n");

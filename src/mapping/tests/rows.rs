@@ -34,7 +34,7 @@ team = "${TEAM}"
         state: Some(State { state: 1, status: Some(2) }),
         owner: Some(team),
     };
-    assert_eq!(row.action, Action::Upsert(expected));
+    assert_eq!(*row.action, Action::Upsert(expected));
     let state = |properties: &str| columns(&map, properties).map(|columns| columns.state);
     assert_eq!(state("{}").unwrap(), Some(State { state: 0, status: None }));
     assert_eq!(state(r#"{"status":"Odd"}"#).unwrap_err().kind, Kind::ValueUnknown);
@@ -50,15 +50,15 @@ fn a_row_that_leaves_the_filter_is_removed_if_it_was_ever_written() {
     let gone = change(r#"{"active":false}"#);
     assert_eq!(with("keep").row(&gone).unwrap(), None);
     let row = with("delete").row(&gone).unwrap().unwrap();
-    assert_eq!((row.action, row.only_if_known), (Action::Remove(Removal::Delete), true));
+    assert_eq!((&*row.action, row.only_if_known), (&Action::Remove(Removal::Delete), true));
     let deactivated = with("deactivate").row(&gone).unwrap().unwrap().action;
     let five = State { state: 5, status: None };
-    assert_eq!(deactivated, Action::Remove(Removal::Deactivate(five)));
+    assert_eq!(*deactivated, Action::Remove(Removal::Deactivate(five)));
     let due = "2026-03-14T11:15:02Z".parse().unwrap();
     let held = with("hold").row(&gone).unwrap().unwrap().action;
-    assert_eq!(held, Action::Hold { due, then: Removal::Delete });
+    assert_eq!(*held, Action::Hold { due, then: Removal::Delete });
     let stays = with("delete").row(&change(r#"{"active":"true"}"#)).unwrap().unwrap();
-    assert!(matches!(stays.action, Action::Upsert(_)));
+    assert!(matches!(*stays.action, Action::Upsert(_)));
     let mut keyless = change(r#"{"active":false}"#);
     keyless.codes.clear();
     assert_eq!(with("delete").row(&keyless).unwrap(), None);
@@ -70,8 +70,8 @@ fn a_removal_follows_the_policy_even_without_properties() {
     removed.kind = crate::change::Kind::Remove;
     let of = |sections: &str| map(sections).row(&removed).unwrap();
     let held = of("").unwrap();
-    assert!(matches!(held.action, Action::Hold { then: Removal::Deactivate(_), .. }));
-    assert!(!held.only_if_known);
+    assert!(matches!(*held.action, Action::Hold { then: Removal::Deactivate(_), .. }));
+    assert!(held.only_if_known);
     assert_eq!(of("[removed]\naction = \"ignore\""), None);
     let filtered = "[filter]\nwhen = [{ if = \"a\", is = 1 }]\nleaves = \"keep\"\n[removed]\naction = \"delete\"";
     assert!(of(filtered).unwrap().only_if_known);

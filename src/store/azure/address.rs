@@ -1,6 +1,8 @@
 //! Addresses of rows and filters over them: quotes are doubled first and everything is percent-encoded
 //! afterwards, so that any key stays itself.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// A filter holds at most fifteen comparisons (Table service REST API, "Querying tables and entities");
@@ -18,8 +20,21 @@ pub(super) fn encode(text: &str) -> String {
 
 /// The path of one row, after the service's address.
 pub(super) fn row_path(table: &str, partition: &str, row: &str) -> String {
-    let (partition, row) = (encode(&doubled(partition)), encode(&doubled(row)));
-    format!("{table}(PartitionKey='{partition}',RowKey='{row}')")
+    row_at(&rows_start(table, partition), row)
+}
+
+/// What the paths of all rows of a partition begin with.
+pub(super) fn rows_start(table: &str, partition: &str) -> String {
+    format!("{table}(PartitionKey='{}',RowKey='", encode(&doubled(partition)))
+}
+
+/// The path of one row, by what all of its partition begin with.
+pub(super) fn row_at(start: &str, row: &str) -> String {
+    let mut path = String::with_capacity(start.len() + row.len() + 16);
+    path.push_str(start);
+    path.extend(utf8_percent_encode(&doubled(row), &ENCODED));
+    path.push_str("')");
+    path
 }
 
 /// The filter for rows of a partition with `from <= row key < to`.
@@ -63,8 +78,8 @@ fn quoted(text: &str) -> String {
     format!("'{}'", doubled(text))
 }
 
-fn doubled(text: &str) -> String {
-    text.replace('\'', "''")
+fn doubled(text: &str) -> Cow<'_, str> {
+    if text.contains('\'') { text.replace('\'', "''").into() } else { text.into() }
 }
 
 #[cfg(test)]

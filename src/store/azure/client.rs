@@ -24,8 +24,8 @@ use crate::identity::Tokens;
 use crate::store::{Account, Call, Counters, Error};
 
 const API_VERSION: &str = "2020-12-06";
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// A read is tried this often, within this time, first pausing this long.
 const ATTEMPTS: u32 = 4;
@@ -129,10 +129,14 @@ impl Client {
         chance: Chance,
         counters: Arc<Counters>,
     ) -> Result<Self, Error> {
-        let http = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)
-            .redirect(Policy::none())
+            .redirect(Policy::none());
+        // Certificates are read when a client is built, which takes time and memory.
+        let roots = [&account.tables, &account.queues, &account.blobs];
+        let is_plain = roots.iter().all(|root| root.scheme() == "http");
+        let http = if is_plain { builder.tls_certs_only([]) } else { builder }
             .build()
             .map_err(|error| Error::Invalid { reason: lost(&error) })?;
         let (account, service) = (Arc::new(account.clone()), Service::Tables);
@@ -148,6 +152,11 @@ impl Client {
         &self.access
     }
 
+    /// The connections, which all services of the account share.
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
     pub(super) fn account(&self) -> &str {
         &self.account.name
     }
@@ -156,15 +165,19 @@ impl Client {
         &self.chance
     }
 
-    /// The service's address followed by an encoded path.
-    pub(super) fn url(&self, path: &str) -> Result<Url, Error> {
+    /// The service's address, without a final slash.
+    pub(super) fn root(&self) -> &str {
         let base = match self.service {
             Service::Tables => &self.account.tables,
             Service::Queues => &self.account.queues,
             Service::Blobs => &self.account.blobs,
         };
-        let text = format!("{}/{path}", base.as_str().trim_end_matches('/'));
-        Url::parse(&text)
+        base.as_str().trim_end_matches('/')
+    }
+
+    /// The service's address followed by an encoded path.
+    fn url(&self, path: &str) -> Result<Url, Error> {
+        Url::parse(&format!("{}/{path}", self.root()))
             .map_err(|_| Error::Invalid { reason: "a name or key makes no address".into() })
     }
 
@@ -184,7 +197,7 @@ impl Client {
                 | Error::Unauthorised { .. }
                 | Error::Invalid { .. } => Duration::ZERO,
             };
-            let wait = asked + self.chance.jittered(pause);
+            let wait = asked.saturating_add(self.chance.jittered(pause));
             if started.elapsed() + wait > PATIENCE {
                 return Err(error);
             }

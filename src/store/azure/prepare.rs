@@ -7,19 +7,14 @@
 use reqwest::{Method, StatusCode};
 
 use super::address::encode;
-use super::client::{Client, Request};
-use crate::store::{Call, Error};
+use super::client::{Client, Request, Service};
+use crate::store::{Call, Error, Thing};
 
 const ROLE_IS_LACKING: &str = "AuthorizationPermissionMismatch";
 
 /// A table of this name is there.
 pub(super) async fn table(client: &Client, name: &str) -> Result<(), Error> {
-    let json = |request: Request| {
-        request
-            .header("accept", "application/json;odata=nometadata")
-            .header("dataserviceversion", "3.0")
-    };
-    let look = json(request(Method::GET, format!("{}()", encode(name)))).query("$top", "1");
+    let look = look_for_table(name);
     let create = json(request(Method::POST, "Tables".to_owned()))
         .header("prefer", "return-no-content")
         .body("application/json", serde_json::json!({ "TableName": name }).to_string());
@@ -28,16 +23,50 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<(), Error> {
 
 /// A queue of this name is there.
 pub(super) async fn queue(client: &Client, name: &str) -> Result<(), Error> {
-    let look = request(Method::GET, encode(name)).query("comp", "metadata");
+    let look = look_for_queue(name);
     let create = request(Method::PUT, encode(name));
     ensure(client, &look, &create, &format!("queue {name}")).await
 }
 
 /// A container of this name is there.
 pub(super) async fn container(client: &Client, name: &str) -> Result<(), Error> {
-    let look = request(Method::GET, encode(name)).query("restype", "container");
+    let look = look_for_container(name);
     let create = request(Method::PUT, encode(name)).query("restype", "container");
     ensure(client, &look, &create, &format!("container {name}")).await
+}
+
+/// Whether a thing is there; none when the identity's role does not allow to look.
+pub(super) async fn look(base: &Client, thing: &Thing) -> Result<Option<bool>, Error> {
+    let (service, look) = match thing {
+        Thing::Table(name) => (Service::Tables, look_for_table(name)),
+        Thing::Queue(name) => (Service::Queues, look_for_queue(name)),
+        Thing::Container(name) => (Service::Blobs, look_for_container(name)),
+        Thing::Folder(_) => return Ok(None),
+    };
+    match base.to(service).send(&look).await?.refusal() {
+        None => Ok(Some(true)),
+        Some(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(Some(false)),
+        Some(refusal) if refusal.code == ROLE_IS_LACKING => Ok(None),
+        Some(refusal) => Err(refusal.error(0)),
+    }
+}
+
+fn look_for_table(name: &str) -> Request {
+    json(request(Method::GET, format!("{}()", encode(name)))).query("$top", "1")
+}
+
+fn look_for_queue(name: &str) -> Request {
+    request(Method::GET, encode(name)).query("comp", "metadata")
+}
+
+fn look_for_container(name: &str) -> Request {
+    request(Method::GET, encode(name)).query("restype", "container")
+}
+
+fn json(request: Request) -> Request {
+    request
+        .header("accept", "application/json;odata=nometadata")
+        .header("dataserviceversion", "3.0")
 }
 
 fn request(method: Method, path: String) -> Request {

@@ -136,9 +136,13 @@ impl Refusal {
 
     fn advice(&self) -> String {
         let check = match self.code.as_str() {
-            "AuthorizationPermissionMismatch" | "AuthorizationFailure" => {
-                "give the identity the Data Contributor role for tables, queues and blobs, and let the \
-                 account's firewall admit it"
+            "AuthorizationPermissionMismatch" => {
+                "give the identity the Data Contributor role for tables, queues and blobs"
+            }
+            // The firewall's answer; Azurite's to a wrong key.
+            "AuthorizationFailure" => {
+                "let the account's firewall admit this machine, and check the account's name and key, \
+                 or the identity"
             }
             "KeyBasedAuthenticationNotPermitted" => {
                 "the account does not take keys: give its name alone"

@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::address::{self, encode};
 use super::batch::{self, Envelope, Part, Step};
@@ -44,7 +43,7 @@ struct Found {
 
 #[derive(Deserialize)]
 struct Rows {
-    value: Vec<Map<String, Value>>,
+    value: Vec<entity::Read>,
 }
 
 #[async_trait]
@@ -185,7 +184,7 @@ impl AzureTable {
                 Ok(None)
             }
             Some(refusal) => Err(refusal.error(0)),
-            None => Ok(Some(stored(&parse(&answer)?)?)),
+            None => Ok(Some(stored(parse(&answer)?)?)),
         }
     }
 
@@ -200,7 +199,7 @@ impl AzureTable {
             return Err(refusal.error(0));
         }
         let rows = parse::<Rows>(&answer)?.value;
-        let rows = rows.iter().map(stored).collect::<Result<_, _>>()?;
+        let rows = rows.into_iter().map(stored).collect::<Result<_, _>>()?;
         let header = |name| answer.header(name).map(str::to_owned);
         let continuation = header(NEXT_PARTITION).map(|partition| (partition, header(NEXT_ROW)));
         Ok(Found { rows, continuation, elapsed: answer.elapsed })
@@ -246,17 +245,17 @@ impl AzureTable {
     }
 
     fn transaction(&self, partition: &str, sent: &[(usize, &Operation)]) -> Result<Request, Error> {
-        let table = self.client.url(&encode(&self.name))?;
+        let root = self.client.root();
+        let table = format!("{root}/{}", encode(&self.name));
         let envelope = Envelope { partition, table, boundary: self.client.chance().uuid() };
-        let steps = sent
-            .iter()
-            .map(|(_, operation)| {
-                let path = address::row_path(&self.name, partition, operation.row());
-                Ok(Step { operation, row: self.client.url(&path)? })
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
-        Ok(request(Call::Transact, Method::POST, "$batch")
-            .body(envelope.content_type(), envelope.encode(&steps)))
+        let start = format!("{root}/{}", address::rows_start(&self.name, partition));
+        let steps = sent.iter().map(|(_, operation)| Step {
+            operation,
+            row: address::row_at(&start, operation.row()),
+        });
+        let body = envelope.encode(&steps.collect::<Vec<_>>());
+        let body = body.map_err(|_| Error::Invalid { reason: "a row makes no JSON".into() })?;
+        Ok(request(Call::Transact, Method::POST, "$batch").body(envelope.content_type(), body))
     }
 }
 
@@ -282,11 +281,9 @@ fn parse<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<T, Error> {
     serde_json::from_slice(&answer.body).map_err(|_| strange())
 }
 
-fn stored(members: &Map<String, Value>) -> Result<Stored, Error> {
-    let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
-    let (row, etag) = text("RowKey").zip(text("odata.etag")).ok_or_else(strange)?;
-    let entity = Entity { row, properties: entity::from_json(members) };
-    Ok(Stored { entity, etag: Etag(etag) })
+fn stored(entity::Read { row, etag, properties }: entity::Read) -> Result<Stored, Error> {
+    let (row, etag) = row.zip(etag).ok_or_else(strange)?;
+    Ok(Stored { entity: Entity { row, properties }, etag: Etag(etag) })
 }
 
 fn strange() -> Error {

@@ -290,7 +290,8 @@ async fn an_identity_sends_a_token_and_fetches_another_when_it_is_refused() {
 async fn blobs_are_asked_for_with_the_same_tokens() {
     let stub = stub([Reply::Answer(403, "", String::new())]).await;
     let counters = Arc::new(Counters::default());
-    let blobs = blobs::open(&stub.account, &identity(), "c", counters).unwrap();
+    let client = stub.client(identity()).0;
+    let blobs = blobs::open(&stub.account, &client, "c", counters).unwrap();
     let answer = blobs.get_opts(&"a/b".into(), object_store::GetOptions::default()).await;
     assert!(matches!(answer, Err(object_store::Error::PermissionDenied { .. })), "{answer:?}");
     let request = stub.requests().remove(0);

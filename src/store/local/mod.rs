@@ -11,6 +11,7 @@ mod table;
 use std::path::Path;
 use std::sync::Arc;
 
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
 use self::database::Database;
@@ -34,12 +35,16 @@ pub(super) async fn open(
     let queue = |name: &str| -> Arc<dyn Queue> {
         Arc::new(LocalQueue::new(database.clone(), name, clock.clone(), counters.clone()))
     };
+    let files = |name: &str| -> Result<Arc<dyn ObjectStore>, Error> {
+        Ok(Arc::new(Counted::new(blobs(&folder.join(name))?, counters.clone())))
+    };
     Ok(Stores {
         ledger: table(&names.ledger),
         poison: table(&names.poison),
         work: queue(&names.work),
         poisoned: queue(&names.poisoned),
-        blobs: Arc::new(Counted::new(blobs(&folder.join("blobs"))?, counters.clone())),
+        blobs: files("blobs")?,
+        quarantine: files("quarantine")?,
         counters,
     })
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::Value;
 
 use super::database::{Database, Failure};
 use crate::store::azure::ROWS_IN_A_FILTER;
@@ -21,6 +20,8 @@ const NEXT_VERSION: &str = "update latest set version = version + 1 returning ve
 const INSERT: &str = "insert into entity values (?1, ?2, ?3, ?4, ?5) on conflict do nothing";
 const PUT: &str = "insert or replace into entity values (?1, ?2, ?3, ?4, ?5)";
 const REPLACE: &str = "update entity set version = ?4, properties = ?5
+    where kind = ?1 and part = ?2 and row = ?3 and version = ?6";
+const MERGE: &str = "update entity set version = ?4, properties = json_patch(properties, ?5)
     where kind = ?1 and part = ?2 and row = ?3 and version = ?6";
 const DELETE: &str =
     "delete from entity where kind = ?1 and part = ?2 and row = ?3 and version = ?4";
@@ -128,17 +129,22 @@ impl Place<'_> {
         let prepare = |sql| self.connection.prepare_cached(sql);
         let changed = match operation {
             Operation::Insert(entity) => {
-                let values = params![name, partition, entity.row, version, text(entity)];
+                let values = params![name, partition, entity.row, version, text(entity)?];
                 prepare(INSERT)?.execute(values)?
             }
             Operation::Put(entity) => {
-                let values = params![name, partition, entity.row, version, text(entity)];
+                let values = params![name, partition, entity.row, version, text(entity)?];
                 prepare(PUT)?.execute(values)?
             }
             Operation::Replace(entity, expected) => {
                 let expected = number(expected);
-                let values = params![name, partition, entity.row, version, text(entity), expected];
+                let values = params![name, partition, entity.row, version, text(entity)?, expected];
                 prepare(REPLACE)?.execute(values)?
+            }
+            Operation::Merge(entity, expected) => {
+                let expected = number(expected);
+                let values = params![name, partition, entity.row, version, text(entity)?, expected];
+                prepare(MERGE)?.execute(values)?
             }
             Operation::Delete(row, expected) => {
                 let deleted =
@@ -154,8 +160,10 @@ impl Place<'_> {
     }
 }
 
-fn text(entity: &Entity) -> String {
-    Value::Object(entity::to_json(&entity.properties)).to_string()
+fn text(entity: &Entity) -> rusqlite::Result<String> {
+    let json = entity::Json { at: None, properties: &entity.properties };
+    serde_json::to_string(&json)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// A version that is no number was not given by this table and fits no row.
@@ -164,8 +172,7 @@ fn number(etag: &Etag) -> Option<i64> {
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let properties: Value = serde_json::from_str(row.get_ref(2)?.as_str()?).unwrap_or_default();
-    let properties = properties.as_object().map(entity::from_json).unwrap_or_default();
-    let entity = Entity { row: row.get(0)?, properties };
+    let read: entity::Read = serde_json::from_str(row.get_ref(2)?.as_str()?).unwrap_or_default();
+    let entity = Entity { row: row.get(0)?, properties: read.properties };
     Ok(Stored { entity, etag: Etag(row.get::<_, i64>(1)?.to_string()) })
 }

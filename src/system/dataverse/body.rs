@@ -4,6 +4,7 @@
 //! never a float. Key columns stand in the body only where the address is an id (Dataverse Web API,
 //! what upsert really does: a key column in the body beats the address).
 
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
@@ -14,7 +15,7 @@ use super::keys::Address;
 use super::names::Table;
 use super::plan::Item;
 use crate::fault::{Fault, Kind};
-use crate::row::{Action, Owner, State, Value};
+use crate::row::{Action, HandOff, Owner, State, Value};
 
 /// The body of an upsert of one row by its address.
 pub(super) fn row(item: &Item<'_>, table: &Table) -> Result<Vec<u8>, Failure> {
@@ -29,11 +30,17 @@ pub(super) fn rows(items: &[Item<'_>], table: &Table) -> Result<Vec<u8>, Failure
         targets: Vec<Body<'a>>,
     }
     let targets = items.iter().map(|item| Body { item, table, bulk: true }).collect();
-    serde_json::to_vec(&Bodies { targets }).map_err(unwritable)
+    let mut json = Vec::with_capacity(items.len() * 768);
+    serde_json::to_writer(&mut json, &Bodies { targets }).map_err(unwritable)?;
+    Ok(json)
 }
 
-/// The body that gives a row its state.
-pub(super) fn state(state: State) -> Vec<u8> {
+/// The body that gives a row its state, or hands it off.
+pub(super) fn state(state: State, hand_off: Option<&HandOff>) -> Vec<u8> {
+    if let Some(hand_off) = hand_off {
+        let value = hand_off.value(state);
+        return serde_json::json!({ &hand_off.column: value }).to_string().into_bytes();
+    }
     match state.status {
         Some(status) => format!(r#"{{"statecode":{},"statuscode":{status}}}"#, state.state),
         None => format!(r#"{{"statecode":{}}}"#, state.state),
@@ -74,9 +81,12 @@ impl Serialize for Body<'_> {
                 self.cell(&mut map, column, value)?;
             }
         }
-        if let Action::Upsert(columns) = &item.row.action {
+        if let Action::Upsert(columns) = &*item.row.action {
             for (column, value) in &columns.values {
                 self.cell(&mut map, column, value)?;
+            }
+            if let (Some(hand_off), Some(state)) = (&item.row.to.hand_off, columns.state) {
+                map.serialize_entry(&hand_off.column, &hand_off.value(state))?;
             }
             if let Some(owner) = columns.owner {
                 map.serialize_entry("ownerid@odata.bind", &owner_address(owner))?;
@@ -121,12 +131,18 @@ impl Serialize for Cell<'_> {
             Value::Decimal(number) => exact(number)?.serialize(serializer),
             Value::Boolean(yes) => serializer.serialize_bool(*yes),
             Value::Date(date) => serializer.collect_str(date),
-            Value::Time(time) => serializer.collect_str(&time.strftime("%Y-%m-%dT%H:%M:%SZ")),
+            Value::Time(time) => serializer.collect_str(&whole_seconds(*time)),
             Value::Guid(id) => serializer.collect_str(id),
             Value::Choices(_) => serializer.collect_str(self.0),
             Value::Lookup(_) => Err(S::Error::custom("a lookup that was not resolved")),
         }
     }
+}
+
+/// Without a fraction, as `2026-03-14T09:15:02Z`.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    let before_1970 = i64::from(time.subsec_nanosecond() < 0);
+    Timestamp::from_second(time.as_second() - before_1970).unwrap_or(time)
 }
 
 fn exact<E: serde::ser::Error>(number: &Decimal) -> Result<Box<RawValue>, E> {

@@ -19,10 +19,13 @@ use super::client::Call;
 use super::keys::Address;
 use super::plan::{Item, Site};
 use crate::row::Mode;
-use crate::system::Answer;
+use crate::system::{Answer, Lane};
 
 /// How often the rows of a chunk may be mended and sent again.
 const ROUNDS: usize = 6;
+/// Rows are parted into more messages than they need only if each keeps this many (Dataverse Web API,
+/// bulk: recommended 100 to 1000).
+const FEWEST: usize = 100;
 
 /// What became of an upsert.
 pub(super) type Upserted<'w> = (Item<'w>, Result<Answer, Failure>);
@@ -34,7 +37,8 @@ impl Dataverse {
         mut items: Vec<Item<'w>>,
         site: &Site,
     ) -> Vec<Upserted<'w>> {
-        let rows = self.chunks.rows(&site.table.name);
+        let most = self.chunks.rows(&site.table.name);
+        let rows = most.min(items.len().div_ceil(self.messages(items.len(), site.errand.lane)));
         let mut chunks = Vec::new();
         while !items.is_empty() {
             let rest = items.split_off(rows.min(items.len()));
@@ -42,6 +46,15 @@ impl Dataverse {
         }
         let answered: Vec<_> = stream::iter(chunks).buffer_unordered(self.parallel).collect().await;
         answered.into_iter().flatten().collect()
+    }
+
+    /// Into how many messages rows are parted though one would take them all: somebody waits for live
+    /// ones, and those of a message are written one after the other.
+    fn messages(&self, rows: usize, lane: Lane) -> usize {
+        match lane {
+            Lane::Live => (rows / FEWEST).clamp(1, self.parallel),
+            Lane::Bulk => 1,
+        }
     }
 
     async fn chunk<'w>(&self, mut items: Vec<Item<'w>>, site: &Site) -> Vec<Upserted<'w>> {

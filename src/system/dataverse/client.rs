@@ -21,6 +21,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response};
 use tokio::time::{Instant, sleep};
 
+use super::allowance::Left;
 use super::classify::{Cause, Failure, Fate, classify, gateway};
 use super::pace::Pace;
 use super::{Bearer, Config};
@@ -28,12 +29,17 @@ use crate::chance::Chance;
 use crate::change::Correlation;
 use crate::clock::{SharedClock, between};
 use crate::fault::{Act, Fault, Kind};
-use crate::retry::Backoff;
+use crate::retry::{Backoff, LONGEST_ASKED};
+use crate::system::Lane;
+use crate::telemetry::trace;
 
 /// Answers larger than this are refused; a page of 5000 rows stays far below.
 const LARGEST_ANSWER: usize = 64 << 20;
 /// How long an answer is still waited for after the deadline.
 const GRACE: Duration = Duration::from_secs(2);
+/// What is left of the allowance (Dataverse Web API, limits).
+const REQUESTS_LEFT: &str = "x-ms-ratelimit-burst-remaining-xrm-requests";
+const SECONDS_LEFT: &str = "x-ms-ratelimit-time-remaining-xrm-requests";
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -70,6 +76,8 @@ pub(super) struct Errand {
     pub(super) correlation: Correlation,
     /// No call starts after it.
     pub(super) deadline: Instant,
+    /// Whether it may have to wait for others.
+    pub(super) lane: Lane,
 }
 
 /// An answer that is a success.
@@ -81,6 +89,8 @@ pub(super) struct Reply {
     pub(super) kind: String,
     /// How long the service took.
     pub(super) took: Duration,
+    /// What it says besides.
+    pub(super) headers: HeaderMap,
 }
 
 /// Makes calls to one environment.
@@ -106,19 +116,22 @@ impl Client {
         clock: SharedClock,
         chance: Chance,
     ) -> Result<Self, Fault> {
-        let http = reqwest::Client::builder()
+        let root = config.root(tokens.is_some())?;
+        let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
-            .gzip(true)
+            .gzip(true);
+        // Certificates are read when a client is built, which takes time and memory.
+        let http = if root.starts_with("http:") { builder.tls_certs_only([]) } else { builder }
             .build()
             .map_err(|error| {
                 Fault::new(Kind::Misconfigured, "no HTTP client could be made").caused_by(error)
             })?;
         Ok(Self {
             http,
-            root: config.root(tokens.is_some())?,
+            root,
             tokens,
-            pace: Pace::new(config.parallel),
+            pace: Pace::new(config.parallel, config.window),
             backoff: config.backoff,
             longest: config.longest,
             agent: config.user_agent.clone(),
@@ -160,7 +173,8 @@ impl Client {
     pub(super) async fn persist(&self, call: &Call, errand: &Errand) -> Result<Reply, Failure> {
         let mut last: Option<Failure> = None;
         for failures in 1_u32.. {
-            let Some(permit) = self.pace.enter(errand.deadline).await else { break };
+            let entered = self.pace.enter(errand.deadline, errand.lane).await;
+            let Some(permit) = entered else { break };
             let failure = match self.once(call, errand).await {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure.after(last.as_ref()),
@@ -198,12 +212,12 @@ impl Client {
             return Err(Failure::late());
         }
         let token = self.token().await?;
-        let result = self.exchange(call, errand, token.as_deref()).await;
+        let result = trace::client("target", self.exchange(call, errand, token.as_deref())).await;
         let result = match (result, &self.tokens, token) {
             (Err(failure), Some(tokens), Some(token)) if failure.cause == Cause::Token => {
                 tokens.forget(&token);
                 let fresh = self.token().await?;
-                self.exchange(call, errand, fresh.as_deref()).await
+                trace::client("target", self.exchange(call, errand, fresh.as_deref())).await
             }
             (result, _, _) => result,
         };
@@ -244,6 +258,8 @@ impl Client {
             request = request.header(CONTENT_TYPE, kind).body(body.clone());
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
+        trace::note("http.request.method", call.method.as_str());
+        trace::note("concord.correlation", errand.correlation.to_string());
         let sent = Instant::now();
         let response = request.send().await.map_err(unsent)?;
         self.read(response, sent).await
@@ -262,7 +278,9 @@ impl Client {
         set("odata-maxversion", "4.0");
         set("user-agent", &format!("{} ({correlation})", self.agent));
         set("x-ms-client-session-id", &correlation.to_string());
-        set("traceparent", &correlation.traceparent(self.chance.below(u64::MAX)));
+        // Within the trace of the host's call, else in the change's own.
+        let own = || correlation.traceparent(self.chance.below(u64::MAX));
+        set("traceparent", &trace::traceparent().unwrap_or_else(own));
         if call.method == Method::GET {
             set("if-none-match", "null");
         }
@@ -272,16 +290,22 @@ impl Client {
         headers
     }
 
-    async fn read(&self, response: Response, sent: Instant) -> Result<Reply, Failure> {
+    async fn read(&self, mut response: Response, sent: Instant) -> Result<Reply, Failure> {
         let status = response.status();
+        trace::note("http.response.status_code", status.as_u16());
         let headers = response.headers();
         if let Some(hint) = text(headers, "x-ms-dop-hint").and_then(|hint| hint.parse().ok()) {
             self.pace.hint(hint);
+        }
+        let number = |name| text(headers, name).and_then(|left| left.trim().parse().ok());
+        if let (Some(requests), Some(seconds)) = (number(REQUESTS_LEFT), number(SECONDS_LEFT)) {
+            self.pace.left(sent, Left { requests, seconds });
         }
         let pause = text(headers, RETRY_AFTER.as_str()).and_then(|text| self.retry_after(text));
         let kind = text(headers, CONTENT_TYPE.as_str()).unwrap_or_default().to_owned();
         let id = ["x-ms-service-request-id", "req_id", "x-ms-request-id"];
         let id = id.iter().find_map(|name| text(headers, name)).unwrap_or("-").to_owned();
+        let headers = std::mem::take(response.headers_mut());
         let body = bounded(response).await?;
         tracing::debug!(status = status.as_u16(), request = id, bytes = body.len(), "answered");
         // A batch that stopped at its first failure says 400 and still answers part by part.
@@ -289,18 +313,19 @@ impl Client {
             if kind.starts_with("text/html") {
                 return Err(gateway(status.as_u16(), &body));
             }
-            return Ok(Reply { body, kind, took: sent.elapsed() });
+            return Ok(Reply { body, kind, took: sent.elapsed(), headers });
         }
         Err(classify(status.as_u16(), pause, &body))
     }
 
     /// Seconds, or a date (HTTP semantics, Retry-After).
     pub(super) fn retry_after(&self, text: &str) -> Option<Duration> {
-        if let Ok(seconds) = text.trim().parse() {
-            return Some(Duration::from_secs(seconds));
-        }
-        let moment = rfc2822::parse(text.trim()).ok()?.timestamp();
-        Some(between(self.clock.now(), moment))
+        let pause = if let Ok(seconds) = text.trim().parse() {
+            Duration::from_secs(seconds)
+        } else {
+            between(self.clock.now(), rfc2822::parse(text.trim()).ok()?.timestamp())
+        };
+        Some(pause.min(LONGEST_ASKED))
     }
 }
 

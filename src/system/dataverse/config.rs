@@ -30,6 +30,8 @@ pub struct Config {
     pub longest: Duration,
     /// Never more calls at once than this.
     pub parallel: usize,
+    /// Over which the service counts what it allows.
+    pub window: Duration,
     /// Rows in the first UpsertMultiple of a table; adapts from there.
     pub chunk: usize,
     /// Product and version, for `User-Agent`.
@@ -50,6 +52,7 @@ impl Config {
             url: url.into(),
             longest: Duration::from_secs(150),
             parallel: 16,
+            window: Duration::from_mins(5),
             chunk: 256,
             user_agent: concat!("concord/", env!("CARGO_PKG_VERSION")).to_owned(),
             tag: false,
@@ -79,6 +82,11 @@ impl Config {
         let text = url.as_str().trim_end_matches('/');
         Ok(if url.path().contains("/api/data/") { text.to_owned() } else { format!("{text}{API}") })
     }
+}
+
+/// Whether an address is one of this machine.
+pub fn is_local(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| is_loopback(&url))
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -91,6 +91,11 @@ pub(super) fn filter(table: &Table, parts: &Parts) -> Option<String> {
     Some(tests.collect::<Option<Vec<String>>>()?.join(" and "))
 }
 
+/// A text as it stands in the value of a query option.
+pub(super) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, IN_URL).to_string()
+}
+
 /// The address of a query: at most two rows are wanted, to tell one from several.
 pub(super) fn query(table: &Table, columns: &[String], filter: &str) -> String {
     let filter = utf8_percent_encode(filter, IN_URL);

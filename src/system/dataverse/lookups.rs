@@ -60,6 +60,11 @@ impl Memory {
         known.get(lookup).filter(|(_, since)| since.elapsed() < FRESH).map(|(id, _)| *id)
     }
 
+    /// Asks anew the next time.
+    pub(super) fn forget(&self, lookup: &Lookup) {
+        self.put(lookup, Found::None);
+    }
+
     fn put(&self, lookup: &Lookup, found: Found) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST {
@@ -80,8 +85,14 @@ struct Page {
     value: Vec<serde_json::Map<String, serde_json::Value>>,
 }
 
+/// Tables that have no alternate keys of their own: their rows are found by filters.
+const PRINCIPALS: [&str; 3] = ["systemuser", "team", "businessunit"];
+
 /// The address a lookup is bound by without asking; none when it must be resolved.
 pub(super) fn direct(table: &Table, lookup: &Lookup) -> Option<Address> {
+    if table.keys.is_none() && PRINCIPALS.contains(&table.name.as_str()) {
+        return None;
+    }
     let mut parts = Parts::new();
     for (path, value) in &lookup.by {
         let [column] = path.as_slice() else { return None };

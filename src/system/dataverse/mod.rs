@@ -1,30 +1,39 @@
-//! Microsoft Dataverse as a target.
+//! Microsoft Dataverse as a target, and as a source (`source`, `changes`).
 //!
 //! In go rows of one table; out comes an answer for each. A write is planned (`plan`), sent in
 //! bulk (`bulk`), named row by row where the service refuses (`batch`, `mend`), and given its
 //! state (`state`). `classify` is the one place that says what an answer means, `client` the
 //! one that makes calls, `pace` the one that says how many. Facts: Dataverse Web API.
 
+mod admin;
+mod allowance;
 mod batch;
 mod body;
 mod bulk;
+mod changes;
+mod chunks;
 mod classify;
 mod client;
 mod config;
 mod describe;
+mod examine;
 mod fetch;
 mod keys;
 mod lookups;
 mod mend;
 mod names;
 mod pace;
+mod pairs;
 mod plan;
+mod select;
+mod source;
 mod state;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,14 +42,21 @@ use tokio::time::Instant;
 use self::classify::{Failure, Fate};
 use self::client::{Call, Client, Errand};
 use self::plan::{Item, Settled};
-use super::{Answer, Fetched, Limits, TableSchema, Target, Write};
+use super::{Answer, Fetched, Lane, Limits, TableSchema, Target, Until, Write};
 use crate::chance::Chance;
 use crate::change::Correlation;
 use crate::clock::SharedClock;
 use crate::fault::Fault;
-use crate::row::{Action, Key};
+use crate::row::{Action, Key, Row};
 
-pub use self::config::Config;
+pub use self::config::{Config, is_local};
+pub use self::examine::{Examined, Privileges, User};
+
+/// Reads the answer to a batch, for fuzzers.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_batch_answer(kind: &str, body: &bytes::Bytes) {
+    batch::read_answer(kind, body);
+}
 
 /// How long a check that calls the service itself may take.
 const CHECK: Duration = Duration::from_secs(10);
@@ -61,9 +77,10 @@ pub trait Bearer: Debug + Send + Sync {
 pub struct Dataverse {
     client: Client,
     names: names::Names,
-    chunks: pace::Chunks,
+    chunks: chunks::Chunks,
     memory: lookups::Memory,
     schemas: describe::Schemas,
+    state_steps: AtomicU64,
     chance: Chance,
     parallel: usize,
     longest: Duration,
@@ -82,13 +99,14 @@ impl Dataverse {
         Ok(Self {
             client: Client::new(&config, tokens, clock, chance.clone())?,
             names: names::Names::new(&config.schemas),
-            chunks: pace::Chunks::new(config.chunk),
+            chunks: chunks::Chunks::new(config.chunk),
             memory: lookups::Memory::default(),
             chance,
             parallel: config.parallel.max(1),
             longest: config.longest,
             tagged: config.tag,
             schemas: describe::Schemas::new(config.schemas),
+            state_steps: AtomicU64::new(0),
         })
     }
 
@@ -97,10 +115,15 @@ impl Dataverse {
         self.client.calls()
     }
 
+    /// How many rows were written a second time so far, to give them their state.
+    pub fn state_steps(&self) -> u64 {
+        self.state_steps.load(Ordering::Relaxed)
+    }
+
     /// An errand of our own, with an id of its own.
     fn errand(&self, within: Duration) -> Errand {
         let correlation = Correlation(self.chance.uuid());
-        Errand { correlation, deadline: Instant::now() + within }
+        Errand { correlation, deadline: Instant::now() + within, lane: Lane::Live }
     }
 
     /// The query option that carries the correlation into plug-ins and webhooks.
@@ -110,6 +133,9 @@ impl Dataverse {
 
     /// The whole way of some writes of one table; rows left out are answered by the caller.
     async fn apply(&self, writes: &[(usize, &Write)], errand: Errand) -> Vec<(usize, Answer)> {
+        if writes.first().is_some_and(|(_, first)| first.row.to.pairs) {
+            return Box::pin(self.tie(writes, errand)).await;
+        }
         let (site, items, settled) = match self.plan(writes, errand).await {
             Ok(planned) => planned,
             Err(failure) => {
@@ -153,13 +179,13 @@ impl Target for Dataverse {
         }
     }
 
-    async fn write(&self, writes: &[Write], deadline: Instant) -> Vec<Answer> {
+    async fn write(&self, writes: &[Write], Until { deadline, lane }: Until) -> Vec<Answer> {
         // Nothing is asked of the target for a row on hold: it stays as it is.
         let mut answers = vec![Answer::Written { target_id: None }; writes.len()];
         let due = writes
             .iter()
             .enumerate()
-            .filter(|(_, write)| !matches!(write.row.action, Action::Hold { .. }));
+            .filter(|(_, write)| !matches!(*write.row.action, Action::Hold { .. }));
         let mut left: Vec<(usize, &Write)> = due.collect();
         while let Some((_, first)) = left.first() {
             let to = first.row.to.clone();
@@ -169,7 +195,8 @@ impl Target for Dataverse {
             for (index, _) in &these {
                 set(&mut answers, *index, Answer::Unknown(Failure::late().fault));
             }
-            for (index, answer) in self.apply(&these, Errand { correlation, deadline }).await {
+            for (index, answer) in self.apply(&these, Errand { correlation, deadline, lane }).await
+            {
                 set(&mut answers, index, answer);
             }
             left = others;
@@ -189,8 +216,21 @@ impl Target for Dataverse {
 
     async fn describe(&self, table: &str) -> Result<Option<TableSchema>, Fault> {
         let errand = self.errand(self.longest);
-        self.read_schema(table, &errand).await.map_err(|failure| failure.fault)
+        self.read_described(table, &errand).await.map_err(|failure| failure.fault)
     }
+}
+
+/// The UpsertMultiple that writes these rows of one table, as far as it can be told without a question
+/// to the service: rows that refer to others by keys that no address carries are refused.
+pub fn upsert_multiple(rows: &[Arc<Row>], table: &TableSchema) -> Result<Vec<u8>, Fault> {
+    let table = Arc::new(names::Table::saved(table));
+    let errand =
+        Errand { correlation: Correlation::default(), deadline: Instant::now(), lane: Lane::Live };
+    let site = plan::Site { table, tables: names::Tables::default(), errand };
+    let items: Result<Vec<Item<'_>>, Failure> =
+        rows.iter().enumerate().map(|(index, row)| plan::alone(index, row, &site)).collect();
+    let body = items.and_then(|items| body::rows(&items, &site.table));
+    body.map_err(|failure| failure.fault)
 }
 
 fn set(answers: &mut [Answer], index: usize, answer: Answer) {

@@ -50,7 +50,8 @@ enum Lookups {
 }
 
 impl Table {
-    fn saved(schema: &TableSchema) -> Self {
+    /// As a description has them.
+    pub(super) fn saved(schema: &TableSchema) -> Self {
         Self {
             name: schema.name.clone(),
             set: schema.set.clone(),
@@ -74,6 +75,10 @@ impl Table {
 
     /// The name to bind a lookup with, when the column may refer to that table.
     pub(super) fn navigation<'t>(&'t self, column: &'t str, table: &str) -> Option<&'t str> {
+        // An owner is a user or a team, and both are bound by one name, which is that of neither.
+        if column == "ownerid" {
+            return Some(column);
+        }
         match &self.lookups {
             Lookups::Unread | Lookups::Guessed => Some(column),
             Lookups::Known(all) => all

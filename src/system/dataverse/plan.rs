@@ -49,7 +49,7 @@ pub(super) struct Item<'w> {
 impl<'w> Item<'w> {
     /// The columns, when it is an upsert.
     pub(super) fn columns(&self) -> Option<&'w Columns> {
-        match &self.row.action {
+        match &*self.row.action {
             Action::Upsert(columns) => Some(columns),
             Action::Remove(_) | Action::Hold { .. } => None,
         }
@@ -59,30 +59,14 @@ impl<'w> Item<'w> {
 /// A row that is not sent: there is nothing to do, or it cannot be sent.
 pub(super) type Settled = (usize, Result<Answer, Failure>);
 
-/// Every lookup of a row, with its column: those of the key, then those of the columns.
-fn lookups(row: &Row) -> impl Iterator<Item = (&Arc<str>, &Lookup)> {
-    cells(row).filter_map(|cell| Some((&cell.0, as_lookup(cell)?)))
-}
-
 /// The lookup in a cell, if it is one.
 pub(super) fn as_lookup((_, value): &(Arc<str>, Value)) -> Option<&Lookup> {
-    match value {
-        Value::Lookup(lookup) => Some(lookup),
-        Value::Null
-        | Value::Text(_)
-        | Value::Integer(_)
-        | Value::Decimal(_)
-        | Value::Boolean(_)
-        | Value::Date(_)
-        | Value::Time(_)
-        | Value::Guid(_)
-        | Value::Choices(_) => None,
-    }
+    value.lookup()
 }
 
 /// Every cell of a row: those of the key, then the columns.
 fn cells(row: &Row) -> impl Iterator<Item = &(Arc<str>, Value)> {
-    let columns = match &row.action {
+    let columns = match &*row.action {
         Action::Upsert(columns) => columns.values.as_slice(),
         Action::Remove(_) | Action::Hold { .. } => &[],
     };
@@ -102,7 +86,7 @@ impl Dataverse {
         let mut asked = Vec::new();
         let mut settled = Vec::new();
         for (index, write) in writes {
-            match prepare((*index, write), &site, &resolved) {
+            match prepare((*index, &write.row, write.before), &site, &resolved) {
                 Ok((item, None)) => items.push(item),
                 Ok((item, Some(question))) => asked.push((item, question)),
                 Err(failure) => settled.push((*index, Err(failure))),
@@ -116,7 +100,7 @@ impl Dataverse {
         let rows = || writes.iter().map(|(_, write)| &*write.row);
         let own = rows().next().map_or("", |row| row.to.table.as_str());
         let mut wanted = BTreeSet::from([own]);
-        wanted.extend(rows().flat_map(lookups).map(|(_, lookup)| &*lookup.table));
+        wanted.extend(rows().flat_map(Row::lookups).map(|(_, lookup)| &*lookup.table));
         let may_link = rows()
             .flat_map(cells)
             .any(|(_, value)| matches!(value, Value::Lookup(_) | Value::Null | Value::Guid(_)));
@@ -178,34 +162,37 @@ fn unbindable<'w>(writes: &[(usize, &'w Write)], site: &Site) -> Vec<&'w Lookup>
             || table.is_some_and(|table| direct(table, lookup).is_none())
     };
     let all = writes.iter().flat_map(|(_, write)| {
-        lookups(&write.row).map(|(column, lookup)| (&*write.row, column, lookup))
+        write.row.lookups().map(|(column, lookup)| (&*write.row, column, lookup))
     });
     all.filter(|(row, column, lookup)| needs_id(row, column, lookup))
         .map(|(_, _, lookup)| lookup)
         .collect()
 }
 
+/// A row ready to send that was never written before and needs no question.
+pub(super) fn alone<'w>(index: usize, row: &'w Row, site: &Site) -> Result<Item<'w>, Failure> {
+    prepare((index, row, None), site, &Resolved::default()).map(|(item, _)| item)
+}
+
 /// A row ready to send, or with it the filter that finds it first.
 fn prepare<'w>(
-    (index, write): (usize, &'w Write),
+    (index, row, before): (usize, &'w Row, Option<Before>),
     site: &Site,
     resolved: &Resolved<'_>,
 ) -> Result<(Item<'w>, Option<String>), Failure> {
-    let row = &*write.row;
     let table = &site.table;
     let links = links(row, site, resolved)?;
     let parts = parts(&row.key, resolved)?;
     let found = address(table, &parts);
     // A removal by an id that is no longer the row's would find nothing and pass for done.
-    let known = match row.action {
-        Action::Upsert(_) => write.before.and_then(|before| before.target_id).map(Address::Id),
+    let known = match *row.action {
+        Action::Upsert(_) => before.and_then(|before| before.target_id).map(Address::Id),
         Action::Remove(_) | Action::Hold { .. } => None,
     };
     let (address, question) = match found.or(known) {
         Some(address) => (address, None),
         None => (Address::Id(made_id(&table.name, &row.key)), filter(table, &parts)),
     };
-    let before = write.before;
     Ok((Item { index, row, before, address, links, doubted: false, looked_up: false }, question))
 }
 

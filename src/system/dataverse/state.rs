@@ -4,6 +4,8 @@
 //! is sent only when it differs from what the row was given before. Deletions and deactivations go
 //! in one batch, and a row that is not there needs neither.
 
+use std::sync::atomic::Ordering;
+
 use futures::{FutureExt, StreamExt, stream};
 
 use super::Dataverse;
@@ -11,6 +13,7 @@ use super::batch::{Operation, Part};
 use super::body;
 use super::bulk::Upserted;
 use super::classify::{Cause, Failure, Fate};
+use super::client::Errand;
 use super::plan::{Item, Site};
 use crate::fault::{Fault, Kind};
 use crate::row::{Action, Mode, Removal, State};
@@ -26,7 +29,10 @@ impl Dataverse {
                 places.push(place);
             }
         }
-        for (place, part) in places.into_iter().zip(self.spread(&operations, site).await) {
+        let parts = self.spread(&operations, &site.table.name, &site.errand).await;
+        let taken = parts.iter().filter(|part| part.is_ok()).count() as u64;
+        self.state_steps.fetch_add(taken, Ordering::Relaxed);
+        for (place, part) in places.into_iter().zip(parts) {
             if let (Err(failure), Some((_, result))) = (part, upserted.get_mut(place)) {
                 *result = Err(half_written(failure));
             }
@@ -42,7 +48,7 @@ impl Dataverse {
         let tag = self.tag(&site.errand);
         let operations: Vec<Operation> = items
             .iter()
-            .filter_map(|item| match item.row.action {
+            .filter_map(|item| match *item.row.action {
                 Action::Remove(Removal::Deactivate(state)) => Some(self.update(item, state, site)),
                 Action::Remove(Removal::Delete) => {
                     Some(Operation::delete(format!("{}{tag}", item.address.path(&site.table))))
@@ -50,27 +56,32 @@ impl Dataverse {
                 Action::Upsert(_) | Action::Hold { .. } => None,
             })
             .collect();
-        let parts = self.spread(&operations, site).await;
+        let parts = self.spread(&operations, &site.table.name, &site.errand).await;
         items.into_iter().zip(parts.into_iter().map(gone)).collect()
     }
 
     fn update(&self, item: &Item<'_>, state: State, site: &Site) -> Operation {
         let path = format!("{}{}", item.address.path(&site.table), self.tag(&site.errand));
-        Operation::update(path, body::state(state))
+        Operation::update(path, body::state(state, item.row.to.hand_off.as_ref()))
     }
 
     /// Batches of the table's chunk size, some at once.
-    async fn spread(&self, operations: &[Operation], site: &Site) -> Vec<Part> {
+    pub(super) async fn spread(
+        &self,
+        operations: &[Operation],
+        table: &str,
+        errand: &Errand,
+    ) -> Vec<Part> {
         let mut groups = Vec::new();
-        for group in operations.chunks(self.chunks.rows(&site.table.name)) {
-            groups.push(self.batch(group, &site.errand).boxed());
+        for group in operations.chunks(self.chunks.rows(table)) {
+            groups.push(self.batch(group, errand).boxed());
         }
         let parts: Vec<_> = stream::iter(groups).buffered(self.parallel).collect().await;
         parts.into_iter().flatten().collect()
     }
 }
 
-fn gone(part: Part) -> Result<(), Failure> {
+pub(super) fn gone(part: Part) -> Result<(), Failure> {
     match part {
         Ok(_) => Ok(()),
         Err(failure) if failure.cause == Cause::NoRow => Ok(()),
@@ -78,9 +89,12 @@ fn gone(part: Part) -> Result<(), Failure> {
     }
 }
 
-/// The state to send: none when the row was given it before, or was created with it. A row that a map
-/// only updates was created by somebody else.
+/// The state to send: none when the row was given it before, or was created with it, or when it was handed
+/// off with the row. A row that a map only updates was created by somebody else.
 fn wanted(item: &Item<'_>) -> Option<State> {
+    if item.row.to.hand_off.is_some() {
+        return None;
+    }
     let state = item.columns()?.state?;
     let has_it = match item.before {
         Some(before) => before.state == Some(state),

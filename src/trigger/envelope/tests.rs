@@ -8,7 +8,7 @@ use super::*;
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn parse(envelope: &Value) -> Envelope {
-    Envelope::parse(&Bytes::from(envelope.to_string())).unwrap()
+    Envelope::parse(Bytes::from(envelope.to_string())).unwrap()
 }
 
 /// A value as the host writes text, numbers and arrays: JSON inside a string.
@@ -198,7 +198,7 @@ fn a_timer_says_whether_a_run_was_missed() {
 #[test]
 fn a_lone_surrogate_harms_one_event() {
     let bodies = |text: &str| {
-        let envelope = Envelope::parse(&Bytes::from(text.to_owned())).unwrap();
+        let envelope = Envelope::parse(Bytes::from(text.to_owned())).unwrap();
         let events = envelope.events(None, NOW).into_iter();
         events.map(|event| std::str::from_utf8(&event.body).is_ok()).collect::<Vec<_>>()
     };
@@ -212,10 +212,10 @@ fn what_is_no_envelope_is_refused() {
     for text in
         ["", "[]", "{}", "null", r#"{"Data":null}"#, r#"{"Data":[]}"#, r#"{"Data":{}"#, "\u{1}"]
     {
-        let fault = Envelope::parse(&Bytes::from(text.to_owned())).unwrap_err();
+        let fault = Envelope::parse(Bytes::from(text.to_owned())).unwrap_err();
         assert_eq!(fault.kind, Kind::Malformed, "{text}");
     }
-    assert!(Envelope::parse(&Bytes::from_static(b"{\"Data\":{\"e\":\"\xff\"}}")).is_err());
+    assert!(Envelope::parse(Bytes::from_static(b"{\"Data\":{\"e\":\"\xff\"}}")).is_err());
 }
 
 proptest! {
@@ -238,7 +238,7 @@ proptest! {
         let mut body = batch().to_string().into_bytes();
         let at = at.index(body.len());
         body.splice(at..=at, put.bytes());
-        if let Ok(envelope) = Envelope::parse(&Bytes::from(body)) {
+        if let Ok(envelope) = Envelope::parse(Bytes::from(body)) {
             envelope.attempt();
             envelope.timer();
             prop_assert!(envelope.events(None, NOW).len() < 50);

@@ -60,7 +60,7 @@ fn plain(value: &Value) -> Json {
 
 /// A mapped row as the model writes it: what a map leaves out is empty in a fresh row.
 fn columns(consumer: Consumer, row: &Row) -> Columns {
-    let Action::Upsert(columns) = &row.action else { panic!("{row:?}") };
+    let Action::Upsert(columns) = &*row.action else { panic!("{row:?}") };
     let mut found: Columns = consumer
         .columns()
         .iter()
@@ -84,7 +84,7 @@ fn columns(consumer: Consumer, row: &Row) -> Columns {
 
 fn made(consumer: Consumer, mapped: &Mapped) -> Made {
     match &mapped.1 {
-        Ok(Some(row)) if matches!(row.action, Action::Upsert(_)) => {
+        Ok(Some(row)) if matches!(*row.action, Action::Upsert(_)) => {
             Made::Row(columns(consumer, row))
         }
         // It is removed if it was ever written.
@@ -128,7 +128,7 @@ fn each_consumer_has_its_own_way_with_removals() {
     let removed = removed.unwrap();
     let found = mapped(&maps, &event(&shipped.organisations[removed.who], removed)).unwrap();
     let action = |system: &str| found[system].1.as_ref().unwrap().as_ref().unwrap().action.clone();
-    assert!(matches!(action("sales"), Action::Hold { then: Removal::Deactivate(_), .. }));
-    assert!(matches!(action("finance"), Action::Remove(Removal::Deactivate(_))));
-    assert!(matches!(action("logistics"), Action::Remove(Removal::Delete)));
+    assert!(matches!(*action("sales"), Action::Hold { then: Removal::Deactivate(_), .. }));
+    assert!(matches!(*action("finance"), Action::Remove(Removal::Deactivate(_))));
+    assert!(matches!(*action("logistics"), Action::Remove(Removal::Delete)));
 }

@@ -48,7 +48,7 @@ impl Bench<'_> {
                 Phone::Part { region, part } => (region, *part),
             };
             if let Ok(region) = region.to_ascii_uppercase().parse() {
-                plan.push("phone", Act::Phone(Phones { region, part }));
+                plan.push("phone", Act::Phone(Phones::new(region, part)));
             } else {
                 let message = format!("`{region}` is no region; write two letters, such as DK");
                 self.problems.error(&format!("{path}/phone"), "region-unknown", message);

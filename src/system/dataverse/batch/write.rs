@@ -29,6 +29,11 @@ impl Operation {
         Self { method: Method::DELETE, path, condition: None, body: None }
     }
 
+    /// A post to a collection.
+    pub(in crate::system::dataverse) fn post(path: String, body: Vec<u8>) -> Self {
+        Self { method: Method::POST, path, condition: None, body: Some(body) }
+    }
+
     /// An upsert.
     pub(in crate::system::dataverse) fn upsert(path: String, body: Vec<u8>) -> Self {
         Self { method: Method::PATCH, path, condition: None, body: Some(body) }

@@ -2,9 +2,12 @@
 //!
 //! In goes a logical name; out come columns with their types, lengths, precisions and choices, the
 //! keys, the lookups, and whether bulk messages are there. What an endpoint does not serve stays
-//! empty; a table it does not have is `None`.
+//! empty; a table it does not have is `None`. A many-to-many relationship is described as a table of two
+//! lookups, which are its key.
 
 mod columns;
+mod pairs;
+mod units;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -49,6 +52,8 @@ struct Definition {
     primary_id_attribute: String,
     #[serde(default)]
     change_tracking_enabled: Option<bool>,
+    #[serde(default)]
+    is_intersect: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -106,10 +111,12 @@ impl Dataverse {
         errand: &Errand,
     ) -> Result<Option<TableSchema>, Failure> {
         let root = format!("EntityDefinitions(LogicalName='{table}')");
-        let select = "LogicalName,EntitySetName,PrimaryIdAttribute,ChangeTrackingEnabled";
+        let select = "LogicalName,EntitySetName,PrimaryIdAttribute,ChangeTrackingEnabled,\
+                      IsIntersect";
         let path = format!("{root}?$select={select}");
-        let Some(found) = self.metadata::<Definition>(&path, errand).await? else {
-            return Ok(None);
+        let found = self.metadata::<Definition>(&path, errand).await?;
+        let Some(found) = found.filter(|found| found.is_intersect != Some(true)) else {
+            return self.read_pairs(table, errand).await;
         };
         let (keys, lookups) = (format!("{root}/Keys"), format!("{root}/ManyToOneRelationships"));
         let lookups = format!("{lookups}?{RELATIONSHIP}");

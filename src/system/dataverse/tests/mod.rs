@@ -21,7 +21,9 @@ use crate::fault::Kind;
 use crate::order::Order;
 use crate::retry::Backoff;
 use crate::row::{Action, Columns, Destination, Key, Lookup, Missing, Removal, Row, State, Value};
-use crate::system::{AlternateKey, Answer, Before, Reference, TableSchema, Target, Write};
+use crate::system::{
+    AlternateKey, Answer, Before, Lane, Reference, TableSchema, Target, Until, Write,
+};
 
 const CORRELATION: &str = "0af76519-16cd-43dd-8448-eb211c80319c";
 
@@ -102,10 +104,11 @@ fn write(number: &str, action: Action) -> Write {
     let row = Row {
         to: Arc::new(to),
         key: Key(vec![("acme_number".into(), text(number))]),
-        action,
+        action: action.into(),
         order: Order::emitted_at(Timestamp::UNIX_EPOCH),
         correlation: Correlation(CORRELATION.parse().unwrap()),
         only_if_known: false,
+        thing: None,
     };
     Write { row: Arc::new(row), before: None }
 }
@@ -118,13 +121,13 @@ fn named(number: &str) -> Write {
     upsert(number, &[("acme_name", text("N"))])
 }
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(5)
+fn soon() -> Until {
+    (Instant::now() + Duration::from_secs(5)).into()
 }
 
 /// Enough for a few attempts, when all of them fail.
-fn shortly() -> Instant {
-    Instant::now() + Duration::from_millis(250)
+fn shortly() -> Until {
+    (Instant::now() + Duration::from_millis(250)).into()
 }
 
 /// `written`, `not <code>` or `unknown <code>`, with the field a fault names.

@@ -111,3 +111,23 @@ async fn a_table_is_described_from_its_metadata() {
     assert_eq!(found.lookups[0].navigation, "acme_RegionId");
     assert_eq!(target.describe("acme_nothing").await.unwrap(), None);
 }
+
+#[test]
+fn a_link_to_another_place_stays_a_path_below_the_own_root() {
+    let target = target("http://127.0.0.1:7001");
+    let root = target.client.root();
+    for link in [
+        "http://127.0.0.1:7001/api/data/v9.2/accounts?$skiptoken=1",
+        "https://elsewhere.example/api/data/v9.2/accounts?$skiptoken=1",
+        "https://elsewhere.example/accounts",
+        "//elsewhere.example/accounts",
+        "/../../@elsewhere.example/accounts",
+        "accounts?$deltatoken=1",
+    ] {
+        let url = format!("{root}/{}", target.relative(link));
+        let url = reqwest::Url::parse(&url).unwrap();
+        assert_eq!((url.host_str(), url.port()), (Some("127.0.0.1"), Some(7001)), "{link}");
+    }
+    let next = target.relative("https://elsewhere.example/api/data/v9.2/accounts?$skiptoken=1");
+    assert_eq!(next, "accounts?$skiptoken=1");
+}

@@ -243,7 +243,7 @@ async fn silence_ends_with_the_call_and_is_unknown() {
     let stub = Stub::start(|_| Reply::Silence).await;
     let target = built(Config { longest: Duration::from_millis(50), ..config(&stub.url) });
     let deadline = Instant::now() + Duration::from_millis(40);
-    assert_eq!(told(&target.write(&[named("1")], deadline).await), ["unknown timeout"]);
+    assert_eq!(told(&target.write(&[named("1")], deadline.into()).await), ["unknown timeout"]);
     assert_eq!(target.calls(), 1, "no call starts after the deadline");
 }
 
@@ -251,7 +251,7 @@ async fn silence_ends_with_the_call_and_is_unknown() {
 async fn after_the_deadline_nothing_is_sent() {
     let stub = Stub::start(|_| say(204, "")).await;
     let target = target(&stub.url);
-    assert_eq!(told(&target.write(&[named("1")], Instant::now()).await), ["not timeout"]);
+    assert_eq!(told(&target.write(&[named("1")], Instant::now().into()).await), ["not timeout"]);
     assert_eq!(target.calls(), 0);
 }
 

@@ -48,7 +48,8 @@ async fn a_batch_is_one_bulk_message_with_bound_lookups_and_no_key_columns() {
 }
 
 #[tokio::test]
-async fn without_saved_schemas_256_rows_with_two_lookups_cost_three_calls_the_second_time_one() {
+async fn without_saved_schemas_256_rows_with_two_lookups_cost_three_calls_the_second_time_two_or_in_bulk_one()
+ {
     let stub = Stub::start(|asked| {
         let lookup = |column: &str, table: &str| {
             serde_json::json!({"ReferencingAttribute": column, "ReferencedEntity": table,
@@ -76,11 +77,16 @@ async fn without_saved_schemas_256_rows_with_two_lookups_cost_three_calls_the_se
         })
         .collect();
     assert!(told(&target.write(&writes, soon()).await).iter().all(|told| told == "written"));
-    assert_eq!(target.calls(), 2);
-    assert!(told(&target.write(&writes, soon()).await).iter().all(|told| told == "written"));
     assert_eq!(target.calls(), 3);
-    let body = stub.asked()[1].json();
-    assert_eq!(body["Targets"].as_array().unwrap().len(), 256);
+    assert!(told(&target.write(&writes, soon()).await).iter().all(|told| told == "written"));
+    assert_eq!(target.calls(), 5);
+    let bulk = Until { lane: Lane::Bulk, ..soon() };
+    assert!(told(&target.write(&writes, bulk).await).iter().all(|told| told == "written"));
+    assert_eq!(target.calls(), 6);
+    let asked = stub.asked();
+    let rows = |call: usize| asked[call].json()["Targets"].as_array().unwrap().len();
+    assert_eq!([1, 2, 3, 4, 5].map(rows), [128, 128, 128, 128, 256]);
+    let body = asked[1].json();
     assert_eq!(body["Targets"][7]["@odata.id"], "acme_customerset(acme_number='C-7')");
     assert_eq!(
         body["Targets"][7]["nav_acme_regionid@odata.bind"],
@@ -251,8 +257,9 @@ async fn never_more_calls_at_once_than_allowed_and_the_hint_is_followed() {
     assert_eq!(told(&target.write(&writes[..1], soon()).await), ["written"]);
     stub.most_at_once();
     let again: Vec<Write> =
-        (0..3).map(|n| write(&n.to_string(), writes[0].row.action.clone())).collect();
-    assert_eq!(told(&target.write(&again, soon()).await), ["written"; 3]);
+        (0..12).map(|n| write(&n.to_string(), Action::clone(&writes[0].row.action))).collect();
+    // The first message was fast, so that the next three hold four rows each.
+    assert_eq!(told(&target.write(&again, soon()).await), ["written"; 12]);
     assert_eq!(stub.most_at_once(), 2, "two is what the service recommended");
 }
 
@@ -312,4 +319,23 @@ async fn a_target_that_refuses_every_token_is_not_ready_until_it_takes_one() {
     assert!(target.ready().await.is_ok());
     assert!(target.ready().await.is_ok());
     assert_eq!(target.calls(), 5, "once it is well again, asking is free");
+}
+
+#[tokio::test]
+async fn a_call_to_the_target_goes_on_in_the_trace_of_the_host() {
+    let stub = Stub::start(|_| say(200, "{}")).await;
+    let target = target(&stub.url);
+    let given = "00-11111111111111112222222222222222-3333333333333333-01";
+    let writes = [named("1")];
+    let write = target.write(&writes, soon());
+    crate::telemetry::trace::call(None, Some(given), "call".to_owned(), write).await;
+    let asked = stub.asked();
+    let sent: Vec<_> =
+        asked.iter().map(|call| call.headers["traceparent"].to_str().unwrap()).collect();
+    assert!(!sent.is_empty());
+    assert!(sent.iter().all(|sent| sent.starts_with(&given[..35])), "{sent:?}");
+    assert_eq!(
+        asked[0].headers["x-ms-client-session-id"], CORRELATION,
+        "the change's own id goes along"
+    );
 }

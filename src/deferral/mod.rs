@@ -4,12 +4,15 @@
 //! through the same pipeline and the same gate. A message that would be too large for the queue carries
 //! the name of a blob instead.
 
+mod backlog;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::{ObjectStore, ObjectStoreExt as _, path::Path};
 use serde::{Deserialize, Serialize};
 
+pub use self::backlog::Kept;
 use crate::clock::SharedClock;
 use crate::delivery::{Event, Packed};
 use crate::digest;
@@ -50,6 +53,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause: how late a target that was down is noticed to be back.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
+/// How many events that are brought again travel together.
+const TOGETHER: usize = 200;
+
 /// The pause before an event that was deferred `times` before is tried again.
 pub fn pause(times: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(times.min(10))).min(LONGEST_PAUSE)
@@ -76,6 +82,24 @@ impl Deferral {
                 events: events.collect(),
             };
             self.send(&message, pause(times)).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes events durable that are to come again after `pause` as they are; a few at a time.
+    pub async fn bring(
+        &self,
+        system: &Arc<str>,
+        events: &[Event],
+        pause: Duration,
+    ) -> Result<(), Fault> {
+        for group in events.chunks(TOGETHER) {
+            let message = Message::Deferred {
+                system: Arc::clone(system),
+                since: self.clock.now(),
+                events: group.iter().map(Packed::of).collect(),
+            };
+            self.send(&message, pause).await?;
         }
         Ok(())
     }

@@ -1,21 +1,16 @@
-//! Where an operator sits: the open application, and the records that a command names.
+//! The records that a command names, and what is known around them.
 
 use std::sync::Arc;
 
 use super::filters::Filters;
 use super::names;
-use crate::app::App;
+use crate::cli::desk::Desk;
 use crate::config;
 use crate::fault::Fault;
 use crate::ledger::Ledger;
 use crate::poison::{Filter, Id, Kept, Poison, Record, Status};
 
-/// The open application.
-pub(super) struct Desk {
-    pub(super) app: App,
-}
-
-/// Why a command cannot begin.
+/// Why it is not known which records are meant.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(transparent)]
@@ -25,10 +20,6 @@ pub(super) enum Error {
 }
 
 impl Desk {
-    pub(super) fn new(app: App) -> Self {
-        Self { app }
-    }
-
     pub(super) fn poison(&self) -> &Poison {
         &self.app.pipeline.poison
     }

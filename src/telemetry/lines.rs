@@ -1,27 +1,27 @@
-//! What Concord says about its own doing: tracing events come in, one line each goes out. For the
-//! Functions host a line is one JSON object on stdout with its true level inside, for the host logs
-//! every line of stdout at one level and ties none to its call; for a person at a terminal it is plain
-//! text on stderr. Payloads have no place in either: callers log ids and counts.
+//! Log lines for the Functions host: tracing events come in, one JSON object a line goes out.
 //!
-//! Source: Functions custom handler, logs.
+//! The host logs every line of stdout at one level and ties none to its call, so the true level and the
+//! invocation stand inside. Alerts read the members of a line, never its text: `ev` says what it is, and
+//! only code sets it. A field `figures` that holds a JSON object is put into the line member by member.
+//!
+//! Source: Functions custom handler, logs; Azure deployment, monitoring.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
-use std::io::{self, Write as _};
-use std::panic::PanicHookInfo;
+use std::io::Write as _;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, Scope};
-use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use super::chain;
 
 /// The version of the line format, its `v`.
 const VERSION: u8 = 1;
@@ -29,79 +29,19 @@ const VERSION: u8 = 1;
 /// The most characters of one field: a record of Application Insights holds 32 768 in all.
 const LONGEST: usize = 8_192;
 
-/// Who reads the lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A machine: one JSON object a line, on stdout.
-    Json,
-    /// A person: text, on stderr, coloured when it is a terminal.
-    Human {
-        /// Whether colours may be used.
-        colour: bool,
-    },
-}
-
-/// Why telemetry could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The filter is not one.
-    #[error(
-        "the log filter is not understood; write a level, as in `info` or `info,concord=debug`"
-    )]
-    Filter(#[source] ParseError),
-    /// Set up before, in the same process.
-    #[error("telemetry is set up already")]
-    Taken(#[source] TryInitError),
-}
-
-/// Sets up telemetry for the whole process, panics included. The filter is a level, or levels by
-/// module: `info,concord::ledger=debug`.
-pub fn init(format: Format, filter: &str) -> Result<(), Error> {
-    let filter = EnvFilter::builder().parse(filter).map_err(Error::Filter)?;
-    let registry = tracing_subscriber::registry().with(filter);
-    match format {
-        Format::Json => registry.with(Lines { out: io::stdout }).try_init(),
-        Format::Human { colour } => {
-            let human = tracing_subscriber::fmt::layer().compact().with_target(false);
-            registry.with(human.with_ansi(colour).with_writer(io::stderr)).try_init()
-        }
-    }
-    .map_err(Error::Taken)?;
-    std::panic::set_hook(Box::new(|panic| fatal(&told(panic))));
-    Ok(())
-}
-
-/// Says the last words of a process in one line on stderr, which the host logs as an error and shows as
-/// the reason of a crash.
-pub fn fatal(error: &dyn fmt::Display) {
-    let line = error.to_string().replace(['\r', '\n'], " ");
-    // Nobody is left to tell if stderr itself is gone.
-    drop(writeln!(io::stderr().lock(), "{line}"));
-}
-
-/// An error and all its causes in one line.
-pub fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
-}
-
-/// Where a panic was. Its text is shown when it is written in the code; one put together may quote a
-/// value.
-fn told(panic: &PanicHookInfo<'_>) -> String {
-    let text = panic.payload().downcast_ref::<&'static str>().copied();
-    let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    format!("panicked at {place}: {}", text.unwrap_or("text not shown, it may quote values"))
-}
+/// The field whose members belong to the line itself.
+const FIGURES: &str = "figures";
 
 /// Writes events as lines of JSON.
-struct Lines<W> {
+pub struct Lines<W> {
     out: W,
+}
+
+impl<W> Lines<W> {
+    /// To wherever `out` leads.
+    pub fn to(out: W) -> Self {
+        Self { out }
+    }
 }
 
 impl<S, W> Layer<S> for Lines<W>
@@ -153,10 +93,19 @@ fn line(event: &Event<'_>, mut fields: Fields) -> Map<String, Value> {
     ];
     let mut members: Map<_, _> =
         own.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-    for (name, value) in fields.0 {
+    let figures = fields.0.shift_remove(FIGURES).map(figures).unwrap_or_default();
+    for (name, value) in fields.0.into_iter().chain(figures) {
         members.entry(name).or_insert(value);
     }
     members
+}
+
+/// The members of an object that came as text; a text that is none stands under its own name.
+fn figures(text: Value) -> Map<String, Value> {
+    match text.as_str().map(serde_json::from_str) {
+        Some(Ok(Value::Object(figures))) => figures,
+        _ => Map::from_iter([(FIGURES.to_owned(), text)]),
+    }
 }
 
 fn now() -> Option<String> {
@@ -213,11 +162,16 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::{Arc, Mutex};
 
     use tracing::{debug, error, info, info_span, warn};
 
+    use tracing_subscriber::filter::EnvFilter;
+    use tracing_subscriber::layer::SubscriberExt;
+
     use super::*;
+    use crate::telemetry::Error;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -237,7 +191,7 @@ mod tests {
         let out = sink.clone();
         let subscriber = tracing_subscriber::registry()
             .with(EnvFilter::new("info"))
-            .with(Lines { out: move || out.clone() });
+            .with(Lines::to(move || out.clone()));
         tracing::subscriber::with_default(subscriber, work);
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         assert!(text.is_empty() || text.ends_with('\n'));
@@ -258,7 +212,7 @@ mod tests {
             (&"call-1".into(), &"started".into())
         );
         assert_eq!(lines[0].get("attempt"), None);
-        let expected = r#""level":"warn","message":"late","target":"concord::telemetry::tests","invocation":"call-1","attempt":2,"map":"a","rows":3,"invocation2":true}"#;
+        let expected = r#""level":"warn","message":"late","target":"concord::telemetry::lines::tests","invocation":"call-1","attempt":2,"map":"a","rows":3,"invocation2":true}"#;
         assert!(lines[1].to_string().ends_with(expected), "{}", lines[1]);
     }
 
@@ -292,9 +246,17 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_none_is_refused() {
-        let refused = init(Format::Json, "concord=loud").unwrap_err();
-        assert!(matches!(refused, Error::Filter(_)));
-        assert!(chain(&refused).contains("the log filter"));
+    fn figures_stand_in_the_line_itself_and_take_no_place_of_its_own() {
+        let lines = lines(|| {
+            let span = info_span!("call", function = "events");
+            let _inside = span.enter();
+            let figures = r#"{"ev":"done","level":"mine","function":"mine","maps":[{"rows":1}]}"#;
+            info!(figures, "done");
+            info!(figures = "no object", "done");
+        });
+        let expected = r#""function":"events","ev":"done","maps":[{"rows":1}]}"#;
+        assert!(lines[0].to_string().ends_with(expected), "{}", lines[0]);
+        assert_eq!(lines[0]["level"], "info");
+        assert_eq!(lines[1]["figures"], "no object");
     }
 }
