@@ -24,22 +24,39 @@ use Line::{Apart, InTurn};
 /// The order of `src/lib.rs`, from what knows nothing to what knows all.
 const ORDER: &[Line] = &[
     // leaves
-    Apart(&["chance", "clock", "digest", "telemetry"]),
+    Apart(&["chance", "clock", "digest"]),
+    // what is said of the own doing
+    InTurn(&["telemetry"]),
     // nouns: no async
-    InTurn(&["order", "fault", "delivery", "change", "row", "outcome"]),
+    InTurn(&["operator", "order", "fault", "delivery", "change", "row", "outcome"]),
     // pure verbs: no I/O, no async
-    Apart(&["coalesce", "decode", "mapping", "retry"]),
+    Apart(&["coalesce", "decode", "echo", "mapping", "retry"]),
     // the outside: tokens and stores, then what is built on them
     InTurn(&["identity", "store"]),
-    Apart(&["ledger", "poison", "deferral", "system"]),
+    Apart(&[
+        "audit",
+        "figures",
+        "outcome_log",
+        "ledger",
+        "poison",
+        "deferral",
+        "crosswalk",
+        "parking",
+        "control",
+        "system",
+    ]),
     // where they meet, and long work through it
-    InTurn(&["pipeline", "job"]),
+    InTurn(&["pipeline", "delta", "reconcile", "job", "canary"]),
+    // what people are told once a day
+    InTurn(&["briefing"]),
     // edges
     InTurn(&["trigger"]),
     // the only places that build things
     InTurn(&["config", "app"]),
     // stand-ins for both ends and the host, and the command line
     InTurn(&["emulator", "cli"]),
+    // what a fuzzer calls
+    InTurn(&["fuzz"]),
 ];
 
 /// Who may use what stands beside or below it all the same, and why.
@@ -182,7 +199,8 @@ async fn the_host_is_told_of_exactly_the_functions_that_are_served() {
     let example =
         values.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
     let app = App::open(&Settings::of(example.chain(own))).await.unwrap();
-    let served: BTreeSet<String> = app.functions().into_keys().collect();
+    let called = app.called().into_iter().map(|(name, _)| name.to_owned());
+    let served: BTreeSet<String> = app.functions().into_keys().chain(called).collect();
     let told: BTreeSet<String> = children(&root().join("functions"))
         .iter()
         .filter(|folder| folder.join("function.json").is_file())

@@ -22,8 +22,10 @@ async fn a_batch_of_256_changes_stays_within_its_budget() {
     cost(&stage, &batch(900_000, 1, 0)).await;
     let (target, storage) = cost(&stage, &batch(0, 256, 1)).await;
     assert!(target <= 3 && storage <= 51, "cold: {target} target calls, {storage} operations");
+    let (target, storage) = cost(&stage, &batch(10_000, 256, 1)).await;
+    assert!(target <= 3 && storage <= 19, "new: {target} target calls, {storage} operations");
     let (target, storage) = cost(&stage, &batch(0, 256, 2)).await;
-    assert!(target <= 3 && storage <= 38, "warm: {target} target calls, {storage} operations");
+    assert!(target <= 3 && storage <= 19, "warm: {target} target calls, {storage} operations");
     let (target, storage) = cost(&stage, &batch(0, 256, 2)).await;
     assert_eq!((target, storage), (0, 0), "nothing new costs nothing");
     let (target, _) = cost(&stage, &with_bad(batch(0, 256, 3), 3)).await;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -18,6 +18,24 @@ const START: Duration = Duration::from_mins(1);
 /// How long the host waits for an answer: its `functionTimeout`.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// The maps under fire.
+pub(crate) fn maps() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fire")
+}
+
+/// The same for calls that may take their time; laid down in `folder`.
+pub(crate) fn patient_maps(folder: &Path) -> PathBuf {
+    let patient = folder.join("maps");
+    std::fs::create_dir(&patient).unwrap();
+    for file in std::fs::read_dir(maps()).unwrap() {
+        let (name, path) = file.map(|file| (file.file_name(), file.path())).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let text = text.replace("deadline_seconds = 5", "deadline_seconds = 15");
+        std::fs::write(patient.join(name), text).unwrap();
+    }
+    patient
+}
+
 /// One instance of the handler, and the port that it keeps over its restarts.
 #[derive(Debug)]
 pub(crate) struct Handler {
@@ -28,6 +46,8 @@ pub(crate) struct Handler {
     http: reqwest::Client,
     /// How often it ended by itself.
     pub(crate) fell: AtomicU64,
+    /// The largest file that it may write, in blocks of 512 bytes; 0 for no limit.
+    pub(crate) largest_file: AtomicU64,
 }
 
 /// An answer to the host.
@@ -51,10 +71,14 @@ impl Answer {
 
 impl Handler {
     /// A process that is not started yet. What it says is kept in `folder`.
-    pub(crate) fn new(number: usize, storage: &str, target: &str, folder: &Path) -> Self {
+    pub(crate) fn new(
+        number: usize,
+        maps: &Path,
+        (storage, target): (&str, &str),
+        folder: &Path,
+    ) -> Self {
         let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = free.local_addr().unwrap().port();
-        let maps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fire");
         let settings = vec![
             ("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string()),
             ("CONCORD_MAPS", maps.display().to_string()),
@@ -69,6 +93,7 @@ impl Handler {
             child: Mutex::default(),
             http: reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap(),
             fell: AtomicU64::new(0),
+            largest_file: AtomicU64::new(0),
         }
     }
 
@@ -90,7 +115,18 @@ impl Handler {
 
     fn spawn(&self) -> Child {
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
-        Command::new(env!("CARGO_BIN_EXE_concord"))
+        let program = env!("CARGO_BIN_EXE_concord");
+        let mut command = match self.largest_file.load(Ordering::Relaxed) {
+            0 => Command::new(program),
+            blocks => {
+                // The signal is ignored, so that the write fails as on a full disk.
+                let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {program} \"$@\"");
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &script, "sh"]);
+                shell
+            }
+        };
+        command
             .arg("serve")
             .env_clear()
             .envs(self.settings.iter().cloned())
@@ -102,11 +138,31 @@ impl Handler {
             .unwrap()
     }
 
+    /// Starts it and waits until it ends by itself. Answers what it said.
+    pub(crate) async fn ended(&self) -> (ExitStatus, String) {
+        let ended = tokio::time::timeout(START, self.spawn().wait_with_output()).await;
+        let ended = ended.expect("it does not end").unwrap();
+        (ended.status, std::fs::read_to_string(&self.log).unwrap())
+    }
+
     /// `kill -9`, now.
     pub(crate) async fn kill(&self) {
         if let Some(mut child) = self.child.lock().await.take() {
             child.kill().await.unwrap();
         }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.port)
+    }
+
+    /// The most memory that the process has held so far, in MiB; nothing where that cannot be known.
+    pub(crate) async fn peak_memory(&self) -> Option<u64> {
+        let id = self.child.lock().await.as_ref()?.id()?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? / 1_024)
     }
 
     /// Posts a call. `None` when the process died before it answered.
@@ -144,5 +200,19 @@ impl Handler {
         assert!(body.is_object(), "{text}");
         assert!(matches!(status, 200 | 503), "{function} answered {status}: {text}");
         Some(Answer { status, body })
+    }
+
+    /// How many lines of its log are about this.
+    pub(crate) fn told_of(&self, event: &str) -> usize {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["ev"] == event).count()
+    }
+
+    /// A figure of its log, summed over all calls, also those that were to come again.
+    pub(crate) fn told(&self, figure: &str) -> u64 {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter_map(|line| line[figure].as_u64()).sum()
     }
 }

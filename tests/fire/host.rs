@@ -6,12 +6,19 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use futures::future::{join, join_all};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::envelope::{self, Retry};
 use crate::handler::Answer;
 use crate::plan::{Batch, Plan};
 use crate::stage::Stage;
+
+/// How often a long run says how far it is.
+const TOLD: Duration = Duration::from_secs(30);
+
+/// What can become of a row.
+const OUTCOMES: [&str; 8] =
+    ["applied", "unchanged", "superseded", "filtered", "held", "deferred", "parked", "poisoned"];
 
 /// What the host saw.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +39,12 @@ pub(crate) struct Tally {
     pub(crate) handed_out: u32,
     /// Why deliveries were asked for again.
     pub(crate) reasons: BTreeMap<String, usize>,
+    /// How long it took from the death of a process until what it was carrying was acknowledged.
+    pub(crate) recovered: Vec<Duration>,
+    /// Rows by outcome, over all answers that acknowledged a batch of the hub.
+    pub(crate) outcomes: BTreeMap<&'static str, u64>,
+    /// Answers whose outcomes are not those of their events.
+    pub(crate) miscounted: Vec<String>,
 }
 
 /// Delivers a plan.
@@ -63,7 +76,8 @@ impl<'a> Host<'a> {
             join_all(partitions.map(|(number, batches)| self.partition(number, batches))).await;
             self.done.set(true);
         };
-        join(join(partitions, self.killing()), join(self.working(), self.sweeping())).await;
+        let background = join(self.sweeping(), self.telling());
+        join(join(partitions, self.killing()), join(self.working(), background)).await;
     }
 
     fn any(&self) -> usize {
@@ -93,16 +107,36 @@ impl<'a> Host<'a> {
             1 => Some(2),
             _ => Some(8),
         };
-        let mut count = 0;
+        let (mut count, mut died) = (0, None);
         loop {
             let body = envelope::events(partition, &batch.events, Retry { count, most });
             self.tally.borrow_mut().posted += batch.events.len();
             let answer = self.stage.handlers[owner].post("events", body).await;
-            if answer.as_ref().is_some_and(Answer::is_done) {
+            if let Some(answer) = answer.as_ref().filter(|answer| answer.is_done()) {
+                self.count(batch, answer);
+                let recovered = died.map(|died: Instant| died.elapsed());
+                self.tally.borrow_mut().recovered.extend(recovered);
                 return;
             }
+            died = died.or_else(|| answer.is_none().then(Instant::now));
             count = self.note(answer.as_ref(), (count, most.unwrap_or_default()));
             sleep(Duration::from_millis(if count > 1 { 300 } else { 60 })).await;
+        }
+    }
+
+    /// Every event has its outcomes: one for each map, or one when no map could read it.
+    fn count(&self, batch: &Batch, answer: &Answer) {
+        let figures = answer.figures();
+        let mut tally = self.tally.borrow_mut();
+        let mut sum = 0;
+        for outcome in OUTCOMES {
+            let rows = figures[outcome].as_u64().unwrap_or_default();
+            sum += rows;
+            *tally.outcomes.entry(outcome).or_default() += rows;
+        }
+        let expected = batch.outcomes;
+        if sum != expected || figures["events"] != batch.events.len() {
+            tally.miscounted.push(format!("{expected} outcomes are called for: {figures}"));
         }
     }
 
@@ -151,6 +185,28 @@ impl<'a> Host<'a> {
                 tally.handed_out = tally.handed_out.max(most);
             }
             sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    /// Says how far it is, now and then.
+    async fn telling(&self) {
+        let (batches, since) =
+            (self.plan.partitions.iter().map(Vec::len).sum::<usize>(), Instant::now());
+        let mut told = since;
+        while !self.done.get() {
+            sleep(Duration::from_millis(100)).await;
+            if told.elapsed() < TOLD {
+                continue;
+            }
+            told = Instant::now();
+            let (tally, delivered) = (self.tally.borrow(), self.delivered.get());
+            println!(
+                "{:>5} s: {delivered} of {batches} batches, {} kills, {} asked for again, {} work messages",
+                since.elapsed().as_secs(),
+                tally.kills,
+                tally.redelivered,
+                tally.work,
+            );
         }
     }
 

@@ -4,7 +4,9 @@
 //!
 //!     cargo test --test fire                              a few fixed seeds, and redelivery
 //!     FIRE=long FIRE_SEED=7 cargo test --release --test fire long_run -- --nocapture
-//!                                                         one seed; FIRE_CHANGES, FIRE_KILLS
+//!                                                         one seed: a million changes, a thousand
+//!                                                         kills; FIRE_CHANGES, FIRE_KILLS, FIRE_KEYS,
+//!                                                         FIRE_PARTITIONS
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "tests are told their sizes by the environment")]
 #![allow(
@@ -13,18 +15,24 @@
 )]
 #![allow(clippy::wildcard_enum_match_arm, clippy::pedantic, reason = "a plan of events, read once")]
 
+#[path = "../azurite.rs"]
 mod azurite;
 mod budget;
 mod check;
+mod disk;
 mod envelope;
 mod handler;
 mod host;
+mod hostile;
+mod locked;
 mod model;
 mod plan;
+mod points;
 mod proxy;
 mod redelivery;
 mod singles;
 mod stage;
+mod step;
 
 use concord::chance::Chance;
 use concord::emulator::dataverse::state::Options;
@@ -50,10 +58,12 @@ fn size(name: &str, usual: usize) -> usize {
 async fn fire(seed: u64, size: Size) {
     let plan = Plan::new(seed, size);
     let options = Options { chance: Chance::seeded(seed), ..Options::default() };
-    let stage = Stage::new(seed, size.processes, options).await;
-    if size.rough {
-        stage.storm(Some(STORM), true);
-    }
+    let stage = if size.rough {
+        Stage::new(seed, size.processes, options).await
+    } else {
+        Stage::patient(seed, size.processes, options).await
+    };
+    stage.storm(size.rough.then_some(STORM), size.rough);
     let since = Instant::now();
     let host = Host::new(&stage, &plan, seed);
     host.run().await;
@@ -66,7 +76,7 @@ async fn fire(seed: u64, size: Size) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_a_calm_day_every_version_is_written_at_most_once() {
+async fn on_a_calm_day_nothing_is_written_but_news_and_what_was_overtaken() {
     let size =
         Size { changes: 1_500, keys: 400, partitions: 4, processes: 2, kills: 0, rough: false };
     fire(1, size).await;
@@ -94,8 +104,8 @@ async fn long_run() {
         let changes = size("FIRE_CHANGES", 1_000_000);
         let size = Size {
             changes,
-            keys: (changes / 10).max(100),
-            partitions: 8,
+            keys: size("FIRE_KEYS", (changes / 10).clamp(100, 20_000)),
+            partitions: size("FIRE_PARTITIONS", 24),
             processes: 3,
             kills: size("FIRE_KILLS", 1_000),
             rough: true,

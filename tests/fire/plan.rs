@@ -54,6 +54,8 @@ pub(crate) enum What {
 pub(crate) struct Batch {
     pub(crate) events: Vec<Held>,
     pub(crate) doubled: bool,
+    /// How many outcomes its events have: one for each map, or one when no map can read it.
+    pub(crate) outcomes: u64,
 }
 
 #[derive(Debug)]
@@ -172,24 +174,27 @@ fn partitions(dice: &mut Rng, size: Size, said: &[Said]) -> Vec<Vec<Batch>> {
             let home = one.key % size.partitions;
             let elsewhere = dice.u32(0..10) == 0;
             let partition = if elsewhere { dice.usize(0..size.partitions) } else { home };
-            sent.push((index + late, sent.len(), partition, one.body.as_str()));
+            let outcomes = if one.what == What::Unreadable { 1 } else { 2 };
+            sent.push((index + late, sent.len(), partition, (one.body.as_str(), outcomes)));
         }
     }
     sent.sort_unstable();
     let mut partitions: Vec<Vec<Batch>> = vec![Vec::new(); size.partitions];
     let mut sequences = vec![0; size.partitions];
     let mut room = vec![0; size.partitions];
-    for (_, _, partition, body) in sent {
+    for (_, _, partition, (body, outcomes)) in sent {
         let batches = &mut partitions[partition];
         if room[partition] == 0 {
             room[partition] = if dice.bool() { dice.usize(1..20) } else { dice.usize(20..257) };
             let doubled = size.rough && size.processes > 1 && dice.u32(0..12) == 0;
-            batches.push(Batch { events: Vec::new(), doubled });
+            batches.push(Batch { events: Vec::new(), doubled, outcomes: 0 });
         }
         room[partition] -= 1;
         sequences[partition] += 1;
         let held = Held { body: body.to_owned(), sequence: sequences[partition] };
-        batches.last_mut().unwrap().events.push(held);
+        let batch = batches.last_mut().unwrap();
+        batch.outcomes += outcomes;
+        batch.events.push(held);
     }
     partitions
 }

@@ -24,7 +24,8 @@ pub(crate) fn large(first: usize, count: usize, version: usize, length: usize) -
                 "single.note": "n".repeat(length),
             },
         });
-        Held { body: event.to_string(), sequence: i64::try_from(version * 1_000 + number).unwrap() }
+        let sequence = i64::try_from(version * 1_000 + number).unwrap();
+        Held { body: event.to_string(), sequence }
     };
     (first..first + count).map(event).collect()
 }

@@ -14,23 +14,33 @@ use concord::emulator::dataverse::faults::Faults;
 use concord::emulator::dataverse::server::{self, Server};
 use concord::emulator::dataverse::state::Options;
 use concord::poison::{Filter, Poison};
-use concord::store::{self, Message, Stores};
+use concord::store::{self, Message, Property, Stores};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::azurite::Account;
 use crate::envelope::{self, Held, Retry};
-use crate::handler::{Answer, Handler};
+use crate::handler::{self, Answer, Handler};
 use crate::model::{self, Rows, Side};
 use crate::proxy::Proxy;
 
 /// The maps of the fixture.
 const MAPS: [&str; 3] = ["thing-account", "thing-contact", "single-customer"];
+/// As many messages at once mean that much is left to do.
+const BUSY: usize = 16;
 /// How long a message that was taken stays out of sight.
 const HIDDEN: Duration = Duration::from_secs(15);
 /// How long nothing may move before all is quiet: longer than what was deferred often has to wait.
 const STALLED: Duration = Duration::from_mins(6);
+
+/// What is special about a stage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Usual,
+    Watched,
+    Patient,
+}
 
 pub(crate) struct Stage {
     pub(crate) proxy: Proxy,
@@ -38,6 +48,8 @@ pub(crate) struct Stage {
     pub(crate) handlers: Vec<Handler>,
     /// Storage, not by way of the proxy.
     pub(crate) stores: Stores,
+    /// How the handlers are told of storage.
+    pub(crate) connection: String,
     clock: SharedClock,
     _folder: TempDir,
 }
@@ -45,20 +57,39 @@ pub(crate) struct Stage {
 impl Stage {
     /// With this many processes, all of them ready.
     pub(crate) async fn new(seed: u64, processes: usize, options: Options) -> Self {
+        Self::open(seed, processes, options, Kind::Usual).await
+    }
+
+    /// The same with a watched way to the target too.
+    pub(crate) async fn watched(processes: usize) -> Self {
+        Self::open(1, processes, Options::default(), Kind::Watched).await
+    }
+
+    /// Where no call is late because the machine is busy.
+    pub(crate) async fn patient(seed: u64, processes: usize, options: Options) -> Self {
+        Self::open(seed, processes, options, Kind::Patient).await
+    }
+
+    async fn open(seed: u64, processes: usize, options: Options, kind: Kind) -> Self {
         let account = Account::new();
-        let proxy = Proxy::start(&account.roots, seed).await;
+        let target = server::serve(options).await.unwrap();
+        let url = format!("http://{}", target.address);
+        let proxy = Proxy::start(&account.roots, &url, seed).await;
         let clock: SharedClock = Arc::new(SystemClock);
         let direct = store::Config::parse(&account.connection(&account.roots)).unwrap();
         let stores = store::open(&direct, Arc::clone(&clock), Chance::seeded(seed)).await.unwrap();
-        let target = server::serve(options).await.unwrap();
         let folder = tempfile::Builder::new().prefix("fire-").tempdir().unwrap();
-        let (storage, url) =
-            (account.connection(&proxy.roots), format!("http://{}", target.address));
+        let storage = account.connection(&proxy.roots);
+        let url = if kind == Kind::Watched { proxy.target.clone() } else { url };
+        let maps = match kind {
+            Kind::Patient => handler::patient_maps(folder.path()),
+            Kind::Usual | Kind::Watched => handler::maps(),
+        };
         let handlers: Vec<_> = (0..processes)
-            .map(|number| Handler::new(number, &storage, &url, folder.path()))
+            .map(|number| Handler::new(number, &maps, (&storage, &url), folder.path()))
             .collect();
         futures::future::join_all(handlers.iter().map(Handler::start)).await;
-        Self { proxy, target, handlers, stores, clock, _folder: folder }
+        Self { proxy, target, handlers, stores, connection: storage, clock, _folder: folder }
     }
 
     /// With a target that does nothing wrong by itself.
@@ -78,6 +109,16 @@ impl Stage {
 
     pub(crate) fn served(&self) -> Counters {
         self.target.state.counters().clone()
+    }
+
+    /// How many lines of the handlers' logs are about this.
+    pub(crate) fn told_of(&self, event: &str) -> usize {
+        self.handlers.iter().map(|handler| handler.told_of(event)).sum()
+    }
+
+    /// A figure of the handlers' logs, summed over all their calls.
+    pub(crate) fn told(&self, figure: &str) -> u64 {
+        self.handlers.iter().map(|handler| handler.told(figure)).sum()
     }
 
     /// All HTTP requests that the target got.
@@ -102,17 +143,13 @@ impl Stage {
 
     /// The names of all rows of `/Single`, by number.
     pub(crate) fn customers(&self) -> BTreeMap<String, String> {
-        let dump = admin::dump(&self.target.state.world().env);
-        let dump: Value = serde_json::from_str(&dump).unwrap();
-        let text = |row: &Value, column: &str| row[column].as_str().unwrap().to_owned();
-        let rows = dump["acme_customer"].as_object().unwrap().values();
-        rows.map(|row| (text(row, "acme_number"), text(row, "acme_name"))).collect()
+        customers(&self.target)
     }
 
     /// Takes what is due from the work queue and hands it to a process, as the host does; answers how
     /// many messages there were, and how often one of them was handed out at most.
     pub(crate) async fn work_once(&self, to: usize) -> (usize, u32) {
-        let taken = self.stores.work.take(16, HIDDEN).await.unwrap();
+        let taken = steadily(|| self.stores.work.take(16, HIDDEN)).await;
         let most = taken.iter().map(|message| message.taken).max().unwrap_or_default();
         futures::future::join_all(taken.iter().map(|message| self.hand(to, message))).await;
         (taken.len(), most)
@@ -123,7 +160,7 @@ impl Stage {
         let envelope = envelope::message(&message.id, body, message.taken);
         let answer = self.handlers[to].post("work", envelope).await;
         if answer.is_some_and(|answer| answer.is_done()) {
-            self.stores.work.remove(message).await.unwrap();
+            steadily(|| self.stores.work.remove(message)).await;
         }
     }
 
@@ -138,11 +175,19 @@ impl Stage {
     /// Serves work and sweeps until there is nothing left of either. Answers how long that took.
     pub(crate) async fn come_to_rest(&self) -> Duration {
         let since = Instant::now();
-        let (mut quiet, mut last) = (0, since);
+        let (mut quiet, mut rounds, mut last, mut told) = (0, 0, since, since);
         while quiet < 3 {
-            let (taken, _) = self.work_once(0).await;
-            let found = self.sweep_once(quiet % self.handlers.len()).await;
-            let depth = self.stores.work.depth().await.unwrap();
+            let everywhere = (0..self.handlers.len()).map(|to| self.work_once(to));
+            let taken = futures::future::join_all(everywhere).await;
+            let taken: usize = taken.iter().map(|(taken, _)| taken).sum();
+            // While there is much to do, a sweep now and then is enough.
+            let found = if taken >= BUSY && rounds % 8 != 0 {
+                None
+            } else {
+                self.sweep_once(quiet % self.handlers.len()).await
+            };
+            rounds += 1;
+            let depth = steadily(|| self.stores.work.depth()).await;
             let idle = taken == 0 && found == Some(0);
             let open = if idle { self.open_rows().await } else { Vec::new() };
             if idle && depth == 0 && open.is_empty() {
@@ -152,6 +197,13 @@ impl Stage {
             }
             if !idle {
                 last = Instant::now();
+            }
+            if told.elapsed() > Duration::from_secs(30) {
+                told = Instant::now();
+                println!(
+                    "{:>5} s after the last delivery: {depth} messages of work",
+                    since.elapsed().as_secs()
+                );
             }
             assert!(
                 last.elapsed() < STALLED,
@@ -171,13 +223,14 @@ impl Stage {
                 let partition = format!("{map}-{bucket:02}");
                 let mut next = Some(String::new());
                 while let Some(from) = next {
-                    let page = self.stores.ledger.scan(&partition, &from, "\u{10ffff}", 1_000);
-                    let page = page.await.unwrap();
+                    let scan = || self.stores.ledger.scan(&partition, &from, "\u{10ffff}", 1_000);
+                    let page = steadily(scan).await;
                     open.extend(page.rows.iter().filter_map(|stored| {
                         let entity = &stored.entity;
                         let unsettled = entity.row.starts_with('~')
                             || ["intent", "loose", "held"].iter().any(|part| {
-                                entity.properties.keys().any(|name| name.starts_with(part))
+                                let empty = Property::Text(String::new());
+                                entity.properties.get(*part).is_some_and(|part| *part != empty)
                             });
                         unsettled
                             .then(|| format!("{partition} {}: {:?}", entity.row, entity.properties))
@@ -194,13 +247,39 @@ impl Stage {
         let poison: Poison = app::poison(&self.stores, &self.clock);
         let partitions = ["@mdm".to_owned()].into_iter();
         let partitions = partitions.chain(MAPS.map(str::to_owned));
-        let kept = poison.list(&partitions.collect::<Vec<_>>(), &Filter::default()).await.unwrap();
+        let partitions: Vec<String> = partitions.collect();
+        let everything = Filter::default();
+        let kept = steadily(|| poison.list(&partitions, &everything)).await;
         let mut bodies = BTreeMap::new();
         for kept in kept {
-            let original = poison.original(&kept.record).await.unwrap();
+            let original = steadily(|| poison.original(&kept.record)).await;
             let body = String::from_utf8(original.event.body.to_vec()).unwrap();
             bodies.insert((kept.record.id.partition, body), kept.record.code.code().to_owned());
         }
         bodies
     }
+}
+
+/// What the harness itself asks of storage, asked again when a connection ends: in a long run some do.
+async fn steadily<T, E, F>(ask: impl Fn() -> F) -> T
+where
+    E: std::fmt::Debug,
+    F: Future<Output = Result<T, E>>,
+{
+    for pause in [50, 200, 1_000, 5_000] {
+        if let Ok(answer) = ask().await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+    ask().await.unwrap()
+}
+
+/// The names of all rows of `/Single` that a target holds, by number.
+pub(crate) fn customers(target: &Server) -> BTreeMap<String, String> {
+    let dump = admin::dump(&target.state.world().env);
+    let dump: Value = serde_json::from_str(&dump).unwrap();
+    let text = |row: &Value, column: &str| row[column].as_str().unwrap_or_default().to_owned();
+    let rows = dump["acme_customer"].as_object().unwrap().values();
+    rows.map(|row| (text(row, "acme_number"), text(row, "acme_name"))).collect()
 }

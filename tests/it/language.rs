@@ -75,7 +75,7 @@ fn the_event_of_the_readme_becomes_its_row() {
     let decoded = decoder.decode(&event).remove(0);
     let (_, found) = maps.rows("mdm", &decoded.change.unwrap()).remove(0);
     let found = found.unwrap().unwrap();
-    let Action::Upsert(columns) = &found.action else { panic!("{found:?}") };
+    let Action::Upsert(columns) = &*found.action else { panic!("{found:?}") };
     let found: Vec<_> =
         found.key.0.iter().chain(&columns.values).map(|(c, v)| (c.to_string(), plain(v))).collect();
     let expected: indexmap::IndexMap<String, Box<RawValue>> =
@@ -148,6 +148,8 @@ fn change(value: &str) -> Change<'static> {
             from: "/Customer#SAP:00104711".into(),
             to: "/Organization#SAP:US01".into(),
         }],
+        author: None,
+        partial: false,
     }
 }
 

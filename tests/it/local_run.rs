@@ -38,8 +38,8 @@ fn impatient() -> tempfile::TempDir {
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::copy(Path::new(PROJECT).join(file), to).unwrap();
     }
-    let systems = std::fs::read_to_string(Path::new(PROJECT).join("maps/concord.toml")).unwrap();
-    let systems = systems.replace("\nauth = \"none\"", "\nauth = \"none\"\nlongest = 1");
+    let shipped = std::fs::read_to_string(Path::new(PROJECT).join("maps/concord.toml")).unwrap();
+    let systems = shipped.replace("\nauth = ", "\nlongest = 1\nauth = ");
     let limits = "\n[limits]\ndeadline_seconds = 5\n";
     std::fs::write(copy.path().join("maps/concord.toml"), systems + limits).unwrap();
     copy
@@ -83,4 +83,22 @@ fn own_events_go_through_the_shipped_maps() {
     assert_eq!(report["poisoned"]["inconvertible"], 2, "{report:#}");
     assert_eq!(report["poisoned"]["value-unknown"], 1, "{report:#}");
     assert!(output.status.success(), "{report:#}");
+}
+
+#[test]
+fn a_night_mends_what_lost_webhooks_left_and_touches_no_column_of_the_other_side() {
+    let output = dev(
+        Path::new(PROJECT),
+        &["--scenario", "environments", "--organisations", "150", "--seed", "4"],
+    );
+    let report = report(&output);
+    assert!(output.status.success() && report["ok"] == true, "{report:#}");
+    assert!(report["webhooks"]["lost"].as_u64() > Some(0), "{report:#}");
+    let wrong = |when: &str| {
+        ["hotels", "rooms"].map(|side| report[when][side]["wrong_rows"].as_u64().unwrap())
+    };
+    assert!(wrong("before").iter().sum::<u64>() > 0, "{report:#}");
+    assert_eq!(wrong("after"), [0, 0]);
+    assert!(report["own"]["filled"].as_u64() > Some(0), "{report:#}");
+    assert_eq!(report["own"]["filled"], report["own"]["kept"]);
 }

@@ -145,6 +145,39 @@ fn customer(number: &str, segment: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_roles_a_storage_key_looks_at_nothing_and_does_nothing() {
+    let site = Site::open().await;
+    let roles = "[roles]\nviewer = ['7']\noperator = ['8']\napprover = ['9']\n";
+    site.write("concord.toml", &format!("{SYSTEMS}{roles}"));
+    let mut settings = site.settings();
+    settings.retain(|(name, _)| *name != "CONCORD_STORAGE");
+    settings.push(("CONCORD_STORAGE", "UseDevelopmentStorage=true".to_owned()));
+    let lines = [
+        "poison list",
+        "poison retry --all",
+        "parked list",
+        "pause customer --why x",
+        "resume customer --replay --yes",
+        "holds list",
+        "holds approve customer --why x",
+        "explain --map customer --key 1",
+        "plan --from-source",
+        "reconcile --full --repair",
+        "reconcile list",
+        "digest --print",
+        "audit list",
+        "audit check",
+        "webhook register --url https://app.example.com",
+        "webhook remove",
+    ];
+    for line in lines {
+        let ran = site.run_with(&line.split(' ').collect::<Vec<_>>(), &settings).await;
+        assert_eq!(ran.code, 1, "{line}");
+        assert!(ran.notes.contains("a storage key is nobody"), "{line}: {}", ran.notes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_poisoned_row_lands_with_one_command_once_its_map_is_mended() {
     let site = Site::open().await;
     site.deliver(&[customer("1", "Key"), customer("2", "Standard")]).await;
@@ -239,12 +272,50 @@ async fn what_no_map_could_read_is_found_and_put_away() {
     assert_eq!(dismissed.code, 0, "{}", dismissed.notes);
     assert_eq!(site.records("open").await.len(), 1);
     assert_eq!(site.records("dismissed").await[0]["note"], "a test of the source");
+    let told = site.run(&["audit", "list", "--verb", "dismiss", "--json"]).await.json();
+    assert!(told[0]["subject"].as_str().unwrap().starts_with(&id), "{told:#}");
+    assert_eq!(told[0]["why"], "a test of the source");
     for nothing in [&["--key", "3"][..], &["--since", "1s", "--code", "too-long"]] {
         let listed = [&["poison", "list", "--json"][..], nothing].concat();
         assert_eq!(site.run(&listed).await.json(), Value::Array(vec![]));
     }
     assert_eq!(site.run(&["poison", "show", "0000"]).await.code, 1);
     assert_eq!(site.run(&["poison", "retry"]).await.code, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_given_to_people_and_found_by_word_and_day() {
+    let site = Site::open().await;
+    site.deliver(&[customer("1", "Odd"), customer("2", "Odd")]).await;
+    let id = site.records("open").await[0]["id"].as_str().unwrap().to_owned();
+    for tended in [
+        &["assign", &id, "--to", "ann@acme.example"][..],
+        &["tag", &id, "--add", "source:erp", "--add", "later"],
+        &["tag", &id, "--remove", "later"],
+        &["due", &id, "--by", "2026-03-20"],
+    ] {
+        let ran = site.run(&[&["poison"][..], tended].concat()).await;
+        assert_eq!(ran.code, 0, "{tended:?} {}", ran.notes);
+    }
+    let count = async |filter: &[&str]| {
+        let listed = site.run(&[&["poison", "list", "--json"][..], filter].concat()).await;
+        listed.json().as_array().unwrap().len()
+    };
+    assert_eq!(count(&["--assignee", "Ann@acme.example", "--tag", "source:erp"]).await, 1);
+    assert_eq!((count(&["--assignee", ""]).await, count(&["--tag", "later"]).await), (1, 0));
+    assert_eq!(
+        (count(&["--due", "2026-03-19"]).await, count(&["--due", "2026-03-20"]).await),
+        (0, 1)
+    );
+    assert_eq!(site.run(&["poison", "retry", &id, "--why", "again"]).await.code, 1);
+    let kept = site.run(&["poison", "show", &id]).await.out;
+    assert!(kept.contains("given to ann@acme.example, due 2026-03-20, #source:erp"), "{kept}");
+    let told = site.run(&["audit", "list"]).await;
+    let verbs: Vec<_> = told.out.lines().filter(|line| line.contains(&id)).collect();
+    assert_eq!(verbs.len(), 5, "{}", told.out);
+    assert!(told.out.contains("again"), "{}", told.out);
+    let checked = site.run(&["audit", "check"]).await;
+    assert_eq!((checked.code, checked.out.starts_with("5 entries")), (0, true), "{}", checked.out);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use concord::ledger::decide::{self, Candidate, Decision, Settlement, Tending};
 use concord::ledger::entry::{Claim, Entry, Version};
 use stateright::{Model, Property};
 
-use crate::world::{NOW, RUNNING, at, claim, row, version_of};
+use crate::world::{NOW, RUNNING, at, claim, row, shown, version_of};
 
 /// What is explored.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +44,7 @@ pub(crate) enum Mutant {
     ForgetAssertion,
     TrustOwnWrite,
     AcknowledgeBeforeSettling,
+    ForgetTouched,
 }
 
 impl Mutant {
@@ -64,6 +65,7 @@ impl Mutant {
         Self::ForgetAssertion,
         Self::TrustOwnWrite,
         Self::AcknowledgeBeforeSettling,
+        Self::ForgetTouched,
     ];
 }
 
@@ -259,7 +261,7 @@ impl Protocol {
         let newest = accepted.max().copied().unwrap_or_default();
         let applied = state.entry.applied.as_ref();
         let applied = applied.map_or(0, |applied| version_of(&applied.version.order));
-        state.target == newest && applied == newest && state.entry.is_quiet()
+        shown(state.target) == shown(newest) && applied == newest && state.entry.is_quiet()
     }
 
     /// What the sweep would do now, if anything.
@@ -280,7 +282,8 @@ impl Protocol {
         let claim = state.new_claim();
         let phase = match tending {
             Tending::Rest | Tending::Wait => return,
-            Tending::Forget(next) => {
+            Tending::Forget(mut next) => {
+                next.touched &= !self.is(Mutant::ForgetTouched);
                 state.replace(next);
                 Phase::Idle
             }
@@ -578,6 +581,8 @@ impl State {
     /// Claims that nothing refers to any more, and the counters behind them, only tell equal states
     /// apart: they are renumbered in the order in which they are met.
     fn forget_what_is_over(&mut self) {
+        // Writers are alike: which of them does something does not matter.
+        self.writers.sort_by_key(|writer| (writer.phase.rank(), writer.message));
         let mut used: Vec<Claim> = Vec::new();
         let mut note = |claim: Claim| {
             if !used.contains(&claim) {
@@ -619,6 +624,19 @@ impl Rename for Entry {
 }
 
 impl Phase {
+    /// Where it stands on its way.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Idle => 0,
+            Self::Look { .. } => 1,
+            Self::Claim { .. } => 2,
+            Self::Write { .. } => 3,
+            Self::Settle { .. } => 4,
+            Self::Assert { .. } => 5,
+            Self::Asserted { .. } => 6,
+        }
+    }
+
     fn claims(&self) -> Vec<Claim> {
         match self {
             Self::Idle => Vec::new(),

@@ -11,14 +11,21 @@ use concord::row::{Action, Columns, Destination, Key, Removal, Row, Value};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// The version number that is a removal.
-pub(crate) const REMOVAL: u8 = 2;
+/// Whether a version is a removal: one in the middle, and one that is the newest.
+fn is_removal(version: u8) -> bool {
+    matches!(version, 2 | 5)
+}
+
+/// What is seen of the version that the target holds: after a removal it is empty, as before the first.
+pub(crate) fn shown(version: u8) -> u8 {
+    if is_removal(version) { 0 } else { version }
+}
 
 static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| (0..8).map(row_of).collect());
 
 fn row_of(version: u8) -> Row {
     let value = ("name".into(), Value::Integer(version.into()));
-    let action = if version == REMOVAL {
+    let action = if is_removal(version) {
         Action::Remove(Removal::Delete)
     } else {
         Action::Upsert(Columns { values: vec![value], ..Columns::default() })
@@ -26,10 +33,12 @@ fn row_of(version: u8) -> Row {
     Row {
         to: Arc::new(Destination { map: "m".into(), ..Destination::default() }),
         key: Key(vec![("k".into(), Value::Integer(1))]),
-        action,
+        action: action.into(),
         order: Order::emitted_at(Timestamp::from_second(version.into()).unwrap()),
         correlation: Correlation::default(),
-        only_if_known: false,
+        // As maps have it: what was never written is left alone.
+        only_if_known: is_removal(version),
+        thing: None,
     }
 }
 

@@ -41,36 +41,27 @@ impl World {
         join(deliveries, join(work, sweeps)).await;
     }
 
+    /// The batches of each partition, as the broker holds them.
     fn partitions(&self) -> Vec<Vec<Vec<Event>>> {
-        let chance = &self.dice.chance;
-        let mut events = Vec::new();
-        for (index, said) in self.said.iter().enumerate() {
-            for _ in 0..1 + chance.below(3) / 2 {
-                let place = index as u64 * 4 + chance.below(40);
-                events.push((place, said.body.clone()));
-            }
-        }
-        events.sort();
-        let count = usize::try_from(1 + chance.below(3)).unwrap();
-        let mut partitions: Vec<Vec<Vec<Event>>> = vec![Vec::new(); count];
-        for (sequence, (_, body)) in (0..).zip(events) {
-            self.events.set(self.events.get() + 1);
-            let partition = usize::try_from(chance.below(count as u64)).unwrap();
+        let partitions = self.plan.partitions.iter().enumerate();
+        let batches = partitions.map(|(number, batches)| {
+            batches.iter().map(|batch| self.events(number, batch)).collect()
+        });
+        batches.collect()
+    }
+
+    fn events(&self, partition: usize, batch: &[(usize, i64)]) -> Vec<Event> {
+        let event = |(id, sequence): &(usize, i64)| {
             let origin = Origin {
                 stream: Some("hub".into()),
                 partition: Some(partition.to_string().into()),
-                sequence: Some(sequence),
+                sequence: Some(*sequence),
                 enqueued: Some(self.clock.now()),
                 received: Some(self.clock.now()),
             };
-            let event = Event { body: body.into(), origin, ..Event::default() };
-            let batches = &mut partitions[partition];
-            match batches.last_mut() {
-                Some(batch) if chance.below(4) > 0 => batch.push(event),
-                _ => batches.push(vec![event]),
-            }
-        }
-        partitions
+            Event { body: self.plan.change(*id).body().into(), origin, ..Event::default() }
+        };
+        batch.iter().map(event).collect()
     }
 
     async fn partition(&self, batches: Vec<Vec<Event>>) {
@@ -88,7 +79,7 @@ impl World {
     async fn batch(&self, events: &[Event]) {
         let mut count = 0;
         loop {
-            let attempt = Attempt { count, last: count >= self.retries };
+            let attempt = Attempt { count, last: count >= self.plan.retries };
             let delivery = Delivery {
                 system: "mdm".into(),
                 function: "events".into(),
@@ -102,7 +93,7 @@ impl World {
             match ran.map(|report| report.verdict) {
                 Some(Verdict::Acknowledge) => return,
                 Some(Verdict::Redeliver(_)) if self.dice.is(Mutant::NeverRedeliver) => return,
-                Some(Verdict::Redeliver(_)) => count = (count + 1).min(self.retries),
+                Some(Verdict::Redeliver(_)) => count = (count + 1).min(self.plan.retries),
                 None => count = 0,
             }
             tokio::time::sleep(self.dice.latency(4_000)).await;
@@ -161,20 +152,46 @@ impl World {
         }
     }
 
+    /// How many events wait for rows that are missing.
+    fn parked(&self) -> usize {
+        self.parked_rows("p~").len()
+    }
+
+    fn parked_rows(&self, beginning: &str) -> Vec<String> {
+        let all = self.ledger.all().into_iter().map(|(place, _)| place);
+        let parked = all.filter(|(partition, _)| partition.starts_with("~parked"));
+        parked.map(|(_, row)| row).filter(|row| row.starts_with(beginning)).collect()
+    }
+
+    /// Whether no row is said to wait, by a pointer that was left behind.
+    async fn nothing_points(&self) -> Result<(), String> {
+        let parking = &self.instance().parking;
+        for row in self.parked_rows("c~") {
+            let child = row.split('~').nth(1).unwrap_or_default();
+            let left = parking.pointers(child).await.map_err(|fault| fault.to_string())?;
+            if !left.is_empty() {
+                return Err(format!("nothing waits, and {row} is said to"));
+            }
+        }
+        Ok(())
+    }
+
     /// With no more faults, everything that waits comes to its end within hours.
     pub(crate) async fn come_to_rest(&self) -> Result<(), String> {
         tokio::time::sleep(WITHIN + LONGEST).await;
-        let mut calm = 0;
+        let (mut calm, mut last) = (0, Swept::default());
         for _ in 0..2_000 {
             self.work_once().await;
             let swept = self.sweep_once().await.ok_or("the sweep failed without a fault")?;
-            let idle = swept == Swept::default() && self.work.len() == 0;
+            last = swept;
+            let idle = swept == Swept::default() && self.work.len() == 0 && self.parked() == 0;
             calm = if idle { calm + 1 } else { 0 };
             if calm > 3 {
-                return Ok(());
+                return self.nothing_points().await;
             }
             tokio::time::sleep(Duration::from_secs(20)).await;
         }
-        Err(format!("not at rest after hours: {} messages of work", self.work.len()))
+        let (work, parked) = (self.work.len(), self.parked());
+        Err(format!("not at rest after hours: {work} messages of work, {parked} parked, {last:?}"))
     }
 }

@@ -59,7 +59,9 @@ impl SimTable {
         for (index, operation) in operations.iter().enumerate() {
             let holds = match operation {
                 Operation::Insert(entity) => !rows.contains_key(&at(&entity.row)),
-                Operation::Replace(Entity { row, .. }, etag) | Operation::Delete(row, etag) => {
+                Operation::Replace(Entity { row, .. }, etag)
+                | Operation::Merge(Entity { row, .. }, etag)
+                | Operation::Delete(row, etag) => {
                     rows.get(&at(row)).is_some_and(|(_, now)| now.to_string() == etag.0)
                 }
                 Operation::Put(_) | Operation::Discard(_) => true,
@@ -78,10 +80,19 @@ impl SimTable {
                 Operation::Insert(entity)
                 | Operation::Replace(entity, _)
                 | Operation::Put(entity) => {
+                    if self.dice.is(Mutant::ForgetParked) && entity.row.starts_with("p~") {
+                        continue;
+                    }
                     if self.dice.is(Mutant::ForgetIndex) && entity.row.starts_with('~') {
                         continue;
                     }
                     rows.insert(at(&entity.row), (entity, etag));
+                }
+                Operation::Merge(entity, _) => {
+                    let stored = rows.entry(at(&entity.row)).or_default();
+                    stored.0.row = entity.row;
+                    stored.0.properties.extend(entity.properties);
+                    stored.1 = etag;
                 }
                 Operation::Delete(row, _) | Operation::Discard(row) => {
                     rows.remove(&at(&row));
@@ -94,12 +105,15 @@ impl SimTable {
 
 impl SimTable {
     fn mutated(&self, mut operation: Operation) -> Operation {
-        let forgotten = match self.dice.mutant {
+        let forgotten = match self.dice.mutant() {
             Some(Mutant::ForgetLoose) => "loose",
             Some(Mutant::ForgetIntents) => "intent",
             _ => return operation,
         };
-        if let Operation::Insert(entity) | Operation::Replace(entity, _) = &mut operation {
+        if let Operation::Insert(entity)
+        | Operation::Replace(entity, _)
+        | Operation::Merge(entity, _) = &mut operation
+        {
             entity.properties.remove(forgotten);
         }
         operation
@@ -164,9 +178,10 @@ impl Table for SimTable {
 
 fn row(operation: &Operation) -> &str {
     match operation {
-        Operation::Insert(entity) | Operation::Put(entity) | Operation::Replace(entity, _) => {
-            &entity.row
-        }
+        Operation::Insert(entity)
+        | Operation::Put(entity)
+        | Operation::Replace(entity, _)
+        | Operation::Merge(entity, _) => &entity.row,
         Operation::Delete(row, _) | Operation::Discard(row) => row,
     }
 }

@@ -1,5 +1,5 @@
-//! A target that is slow, refuses, forgets to answer, and lets writes land late, but never after the
-//! longest time it states.
+//! A target that is slow, refuses, forgets to answer, is away for a while, and lets writes land late, but
+//! never after the longest time it states.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use concord::clock::{self, SharedClock};
 use concord::fault::{Fault, Kind};
 use concord::row::{Action, Key, Row, Value};
-use concord::system::{Answer, Fetched, Limits, TableSchema, Target, Write};
+use concord::system::{Answer, Fetched, Limits, TableSchema, Target, Until, Write};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -22,21 +22,36 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 struct Rows {
     /// The name column by key; absent when removed.
     names: BTreeMap<String, String>,
+    /// The key of the row that the lookup refers to, by key.
+    parents: BTreeMap<String, String>,
     /// Writes that land later: when, and what.
     late: Vec<(Timestamp, Row)>,
     writes: u64,
+    /// Nobody is there until then.
+    away: Option<Timestamp>,
 }
 
 #[derive(Debug)]
 pub(crate) struct SimTarget {
+    name: &'static str,
     rows: Mutex<Rows>,
     dice: Arc<Dice>,
     clock: SharedClock,
 }
 
 impl SimTarget {
-    pub(crate) fn new(dice: Arc<Dice>, clock: SharedClock) -> Arc<Self> {
-        Arc::new(Self { rows: Mutex::default(), dice, clock })
+    pub(crate) fn new(name: &'static str, dice: Arc<Dice>, clock: SharedClock) -> Arc<Self> {
+        Arc::new(Self { name, rows: Mutex::default(), dice, clock })
+    }
+
+    /// Whether nobody is there, for up to some minutes.
+    fn is_away(&self) -> bool {
+        let now = self.clock.now();
+        let mut rows = self.rows.lock().unwrap();
+        if self.dice.fault("target away", 0.5) {
+            rows.away = Some(clock::after(now, self.dice.latency(200_000)));
+        }
+        rows.away.is_some_and(|until| now < until)
     }
 
     /// The rows as they stand, with everything landed whose time has come.
@@ -44,6 +59,11 @@ impl SimTarget {
         let mut rows = self.rows.lock().unwrap();
         rows.land(self.clock.now(), &self.dice);
         rows.names.clone()
+    }
+
+    /// The parents of the rows as they stand.
+    pub(crate) fn parents(&self) -> BTreeMap<String, String> {
+        self.rows.lock().unwrap().parents.clone()
     }
 
     pub(crate) fn writes(&self) -> u64 {
@@ -60,13 +80,17 @@ impl SimTarget {
             if is_refused(&write.row) {
                 return Answer::Not(Fault::new(Kind::Refused, "simulated"));
             }
+            if parent(&write.row).is_some_and(|parent| !rows.names.contains_key(&parent)) {
+                let fault = Fault::new(Kind::ParentMissing, "simulated").field("parentid");
+                return Answer::Not(fault);
+            }
             rows.writes += 1;
             if lost {
                 let lands = clock::after(now, self.dice.chance.jittered(LONGEST));
                 if self.dice.chance.below(3) > 0 {
                     rows.late.push((lands, (*write.row).clone()));
                 }
-                return match self.dice.mutant {
+                return match self.dice.mutant() {
                     Some(Mutant::TrustLostWrites) => Answer::Written { target_id: None },
                     Some(Mutant::DenyLostWrites) => {
                         Answer::Not(Fault::new(Kind::Throttled, "simulated"))
@@ -92,17 +116,28 @@ impl Rows {
 
     fn put(&mut self, row: &Row, dice: &Dice) {
         let key = row.key.to_string();
-        dice.say(|| format!("target {key}: {:?} of {}", row.action, row.order.emitted));
-        match &row.action {
+        dice.say(|| format!("{} {key}: {:?} of {}", row.to.system, row.action, row.order.emitted));
+        match &*row.action {
             Action::Upsert(_) => {
                 let name = row.column("name").map(Value::to_string).unwrap_or_default();
+                match row.column("parentid") {
+                    Some(Value::Null) => _ = self.parents.remove(&key),
+                    Some(_) => self.parents.extend(parent(row).map(|parent| (key.clone(), parent))),
+                    None => {}
+                }
                 self.names.insert(key, name);
             }
             Action::Remove(_) | Action::Hold { .. } => {
                 self.names.remove(&key);
+                self.parents.remove(&key);
             }
         }
     }
+}
+
+fn parent(row: &Row) -> Option<String> {
+    let (_, value) = row.column("parentid")?.lookup()?.by.first()?;
+    Some(value.to_string())
 }
 
 fn is_refused(row: &Row) -> bool {
@@ -120,15 +155,27 @@ impl Target for SimTarget {
         if self.dice.fault("credential refused", 0.3) {
             return Err(Fault::new(Kind::Credential, "simulated"));
         }
+        if self.is_away() {
+            return Err(Fault::new(Kind::Unreachable, "simulated"));
+        }
         Ok(())
     }
 
-    async fn write(&self, writes: &[Write], deadline: Instant) -> Vec<Answer> {
+    async fn write(&self, writes: &[Write], until: Until) -> Vec<Answer> {
         tokio::time::sleep(self.dice.latency(300)).await;
         let not = |kind| {
             writes.iter().map(|_| Answer::Not(Fault::new(kind, "simulated"))).collect::<Vec<_>>()
         };
-        if Instant::now() >= deadline {
+        if self.is_away() {
+            self.dice.say(|| format!("{} is away", self.name));
+            if self.dice.chance.below(2) > 0 {
+                return not(Kind::Unreachable);
+            }
+            tokio::time::sleep_until(until.deadline).await;
+            let unknown = || Answer::Unknown(Fault::new(Kind::Timeout, "simulated"));
+            return writes.iter().map(|_| unknown()).collect();
+        }
+        if Instant::now() >= until.deadline {
             return not(Kind::Timeout);
         }
         if self.dice.fault("throttled", 2.0) {

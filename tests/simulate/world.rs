@@ -1,7 +1,7 @@
 //! One simulated installation: the parts that every instance shares, and the instances.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,15 +9,19 @@ use std::time::Duration;
 
 use concord::chance::Chance;
 use concord::clock::{RuntimeClock, SharedClock};
+use concord::control::Control;
+use concord::crosswalk::Crosswalk;
 use concord::deferral::Deferral;
 use concord::ledger::{self, Ledger};
-use concord::pipeline::{Drift, Pipeline};
+use concord::parking::{self, Parking};
+use concord::pipeline::{Breakers, Drift, Pipeline, Surplus, Twins};
 use concord::poison::Poison;
 use concord::system::Target;
 use jiff::Timestamp;
 use object_store::memory::InMemory;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
+use crate::plan::Plan;
 use crate::store::{SimQueue, SimTable};
 use crate::target::SimTarget;
 
@@ -29,11 +33,11 @@ pub(crate) const REFUSED: &str = "refused";
 pub(crate) struct Dice {
     pub(crate) chance: Chance,
     faulty: AtomicBool,
-    /// Parts in a thousand that a fault's own share is scaled by: some runs are calm, some are not.
-    weather: AtomicU64,
+    plan: Plan,
+    drawn: AtomicU64,
     faults: Mutex<BTreeMap<&'static str, u64>>,
-    pub(crate) mutant: Option<Mutant>,
     since: tokio::time::Instant,
+    told: bool,
 }
 
 impl Dice {
@@ -44,12 +48,22 @@ impl Dice {
 
     /// Whether this breakage is on.
     pub(crate) fn is(&self, mutant: Mutant) -> bool {
-        self.mutant == Some(mutant)
+        self.plan.mutant == Some(mutant)
+    }
+
+    /// The breakage that is on.
+    pub(crate) fn mutant(&self) -> Option<Mutant> {
+        self.plan.mutant
+    }
+
+    /// How many faults there were, those that were spared included.
+    pub(crate) fn faults_drawn(&self) -> u64 {
+        self.drawn.load(Ordering::Relaxed)
     }
 
     /// Tells a step of a run that is replayed by its seed.
     pub(crate) fn say(&self, step: impl FnOnce() -> String) {
-        if crate::number("SEED").is_some() {
+        if self.told {
             println!("{:>8.3} {}", self.since.elapsed().as_secs_f64(), step());
         }
     }
@@ -59,10 +73,13 @@ impl Dice {
         if !self.faulty.load(Ordering::Relaxed) {
             return false;
         }
-        let weather = self.weather.load(Ordering::Relaxed);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
-        let share = (percent * 10.0) as u64 * weather;
-        let happens = self.chance.below(1_000_000) < share;
+        let share = (percent * 10.0) as u64 * self.plan.weather;
+        if self.chance.below(1_000_000) >= share {
+            return false;
+        }
+        let number = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let happens = number < self.plan.faults && !self.plan.spared.contains(&number);
         if happens {
             self.say(|| format!("fault: {name}"));
             *self.faults.lock().unwrap().entry(name).or_default() += 1;
@@ -72,7 +89,7 @@ impl Dice {
 }
 
 /// A deliberate breakage, made at a seam: what a wrong ledger, store, target or host would do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Mutant {
     /// Transactions ignore their conditions.
     IgnoreConditions,
@@ -94,6 +111,8 @@ pub(crate) enum Mutant {
     NeverRedeliver,
     /// Deferred messages are removed before they are done.
     ForgetDeferred,
+    /// Events that wait for a missing row are not kept.
+    ForgetParked,
 }
 
 impl Mutant {
@@ -108,26 +127,8 @@ impl Mutant {
         Self::ShortLeases,
         Self::NeverRedeliver,
         Self::ForgetDeferred,
+        Self::ForgetParked,
     ];
-}
-
-/// What is said about one key, in the order it was said.
-#[derive(Clone, Debug)]
-pub(crate) struct Said {
-    pub(crate) key: u64,
-    pub(crate) second: i64,
-    pub(crate) what: What,
-    pub(crate) body: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    There,
-    Gone,
-    /// The map refuses it.
-    Unmappable,
-    /// The target refuses it.
-    Refused,
 }
 
 pub(crate) struct World {
@@ -138,64 +139,64 @@ pub(crate) struct World {
     pub(crate) work: Arc<SimQueue>,
     pub(crate) poisoned: Arc<SimQueue>,
     blobs: Arc<InMemory>,
-    pub(crate) target: Arc<SimTarget>,
+    pub(crate) targets: BTreeMap<&'static str, Arc<SimTarget>>,
     pub(crate) instances: RefCell<Vec<Arc<Pipeline>>>,
-    pub(crate) said: Vec<Said>,
-    /// Attempts before the last one; none stands for a trigger without a retry policy.
-    pub(crate) retries: u32,
+    pub(crate) plan: Plan,
     pub(crate) crashes: Cell<u64>,
-    pub(crate) events: Cell<u64>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, mutant: Option<Mutant>) -> Self {
-        let chance = Chance::seeded(seed);
-        let weather = [0, 200, 1_000, 4_000][usize::try_from(chance.below(4)).unwrap()];
+    pub(crate) fn new(plan: &Plan) -> Self {
         let dice = Arc::new(Dice {
-            chance,
+            chance: Chance::seeded(plan.dice),
             faulty: AtomicBool::new(true),
-            weather: AtomicU64::new(weather),
+            plan: plan.clone(),
+            drawn: AtomicU64::new(0),
             faults: Mutex::default(),
-            mutant,
             since: tokio::time::Instant::now(),
+            told: ["SEED", "RUN"].iter().any(|name| crate::told(name).is_some()),
         });
         let start = Timestamp::from_second(1_700_000_000).unwrap();
         let clock: SharedClock = Arc::new(RuntimeClock::starting_at(start));
-        let said = everything_said(&dice.chance);
         let world = Self {
             ledger: SimTable::new(Arc::clone(&dice)),
             poison: SimTable::new(Arc::clone(&dice)),
             work: SimQueue::new(Arc::clone(&dice), Arc::clone(&clock)),
             poisoned: SimQueue::new(Arc::clone(&dice), Arc::clone(&clock)),
             blobs: Arc::new(InMemory::new()),
-            target: SimTarget::new(Arc::clone(&dice), Arc::clone(&clock)),
+            targets: crate::check::TARGETS
+                .into_iter()
+                .take(plan.targets)
+                .map(|name| (name, SimTarget::new(name, Arc::clone(&dice), Arc::clone(&clock))))
+                .collect(),
             instances: RefCell::default(),
-            said,
-            retries: u32::try_from(dice.chance.below(4)).unwrap(),
+            plan: plan.clone(),
             crashes: Cell::default(),
-            events: Cell::default(),
             dice,
             clock,
         };
-        for _ in 0..2 + world.dice.chance.below(2) {
+        for _ in 0..plan.instances {
             let instance = world.instance();
             world.instances.borrow_mut().push(instance);
         }
         world
     }
 
-    /// A process that has just started: it shares storage and target with the others, and nothing else.
+    /// A process that has just started: it shares storage and targets with the others, and nothing else.
     pub(crate) fn instance(&self) -> Arc<Pipeline> {
         let clock = || Arc::clone(&self.clock);
-        let (maps, decoders) = crate::check::maps();
-        let targets =
-            BTreeMap::from([("sales".to_owned(), Arc::clone(&self.target) as Arc<dyn Target>)]);
+        let (maps, decoders) = crate::check::maps(self.targets.len());
+        let targets = self.targets.iter();
+        let targets = targets
+            .map(|(name, target)| ((*name).to_owned(), Arc::clone(target) as Arc<dyn Target>))
+            .collect();
         let config = ledger::Config { buckets: 2, cache: 6 };
         let storage = (Arc::clone(&self.ledger) as _, Arc::clone(&self.blobs) as _);
         Arc::new(Pipeline {
             decoders,
             maps,
             targets,
+            sources: BTreeMap::new(),
             ledger: Ledger::new(storage, config, clock(), self.dice.chance.clone()),
             poison: Poison::new(
                 Arc::clone(&self.poison) as _,
@@ -209,7 +210,19 @@ impl World {
                 Arc::clone(&self.blobs) as _,
                 clock(),
             ),
+            twins: Twins {
+                crosswalk: Crosswalk::new(Arc::clone(&self.ledger) as _),
+                users: BTreeMap::new(),
+            },
+            parking: Parking::new(
+                Arc::clone(&self.ledger) as _,
+                Arc::clone(&self.blobs) as _,
+                parking::Config::default(),
+            ),
+            control: Control::new(Arc::clone(&self.ledger) as _, clock(), &self.dice.chance),
+            breakers: Breakers::default(),
             drift: Drift::default(),
+            surplus: Surplus::default(),
             clock: clock(),
             chance: self.dice.chance.clone(),
         })
@@ -230,48 +243,11 @@ impl World {
         Ok(Tally {
             seconds: u64::try_from(span.as_secs()).unwrap_or_default(),
             crashes: self.crashes.get(),
-            events: self.events.get(),
-            writes: self.target.writes(),
+            events: self.plan.partitions.iter().flatten().flatten().count() as u64,
+            writes: self.targets.values().map(|target| target.writes()).sum(),
             faults: self.dice.faults.lock().unwrap().clone(),
         })
     }
-}
-
-/// A few keys with a few versions each, emit times in order, a second apart.
-fn everything_said(chance: &Chance) -> Vec<Said> {
-    let mut said = Vec::new();
-    let mut names = BTreeSet::new();
-    for key in 0..2 + chance.below(5) {
-        for version in 0..1 + chance.below(6) {
-            let second = 1_600_000_000 + i64::try_from(version).unwrap();
-            let what = match chance.below(20) {
-                0..3 => What::Gone,
-                3 => What::Unmappable,
-                4 => What::Refused,
-                _ => What::There,
-            };
-            let name = match what {
-                What::Refused => format!("{REFUSED} {key} {version}"),
-                What::Unmappable => "far too long ".repeat(20) + &version.to_string(),
-                // Now and then a version says what an earlier one said.
-                What::There | What::Gone => format!("name {key} {}", chance.below(version + 1)),
-            };
-            names.insert(name.clone());
-            let change = if what == What::Gone { "Removed" } else { "Changed" };
-            let body = json!({
-                "TimeStamp": Timestamp::from_second(second).unwrap().to_string(),
-                "VersionChangeType": change,
-                "Data": {
-                    "Id": format!("id-{key}"),
-                    "EntityType": "/Thing",
-                    "Codes": [format!("/Thing#SAP:{key}")],
-                    "Name": name,
-                },
-            });
-            said.push(Said { key, second, what, body: body.to_string() });
-        }
-    }
-    said
 }
 
 /// What one run, or many, came to.
@@ -300,7 +276,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seconds, crashes, events, writes, faults } = self;
         let hours = seconds / 3_600;
+        let others: u64 = faults.values().sum::<u64>() - faults.get("crash").unwrap_or(&0);
         write!(f, "{hours} simulated hours, {crashes} crashes, {events} events delivered, ")?;
-        write!(f, "{writes} rows written, faults {faults:?}")
+        write!(f, "{writes} rows written, {others} other faults {faults:?}")
     }
 }

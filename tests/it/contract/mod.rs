@@ -2,6 +2,7 @@
 //! run against a folder and against Azurite.
 
 mod blobs;
+mod parking;
 mod queue;
 mod table;
 

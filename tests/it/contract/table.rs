@@ -11,6 +11,7 @@ use futures::future::join_all;
 
 super::everywhere! {
     a_row_comes_back_as_it_was_put,
+    what_is_merged_leaves_the_rest_alone,
     odd_keys_stay_themselves,
     a_hundred_operations_are_one_transaction,
     a_taken_key_is_a_conflict_at_its_index,
@@ -77,6 +78,31 @@ async fn a_row_comes_back_as_it_was_put(stores: &Stores) {
     let etags = write(table, vec![Operation::Delete("r".into(), stored.etag)]).await;
     assert_eq!(etags, [Etag::default()]);
     assert_eq!(one(table, "p", "r").await, None);
+}
+
+async fn what_is_merged_leaves_the_rest_alone(stores: &Stores) {
+    let table = &*stores.ledger;
+    let of = |properties: [(&str, Property); 2]| Entity {
+        row: "o'r".into(),
+        properties: properties.map(|(name, value)| (name.to_owned(), value)).into(),
+    };
+    let text = |text: &str| Property::Text(text.into());
+    let bytes = Property::Bytes(Bytes::from_static(&[0, 255]));
+    let first = of([("kept", text("1")), ("changed", bytes)]);
+    let etags = write(table, vec![Operation::Insert(first)]).await;
+    let empty = Property::Bytes(Bytes::new());
+    let second = of([("changed", empty.clone()), ("new", text(""))]);
+    let merge = Operation::Merge(second.clone(), etags[0].clone());
+    let etags = write(table, vec![merge, insert("beside it")]).await;
+    let stored = one(table, "p", "o'r").await.unwrap();
+    assert_eq!(stored.etag, etags[0]);
+    assert_eq!(stored.entity.properties["kept"], text("1"));
+    assert_eq!(stored.entity.properties["changed"], empty);
+    assert_eq!(stored.entity.properties["new"], text(""));
+    let stale = Operation::Merge(second.clone(), Etag("W/\"datetime'2020-01-01'\"".into()));
+    assert_eq!(conflict_at(table.transact("p", vec![stale]).await), 0);
+    let nobody = Operation::Merge(Entity { row: "nobody".into(), ..second }, etags[0].clone());
+    assert_eq!(conflict_at(table.transact("p", vec![insert("c"), nobody]).await), 1);
 }
 
 async fn odd_keys_stay_themselves(stores: &Stores) {

@@ -13,18 +13,7 @@ use concord::outcome::{Report, Verdict};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Where events come from and rows go: any JSON with `id` and `at`, and the emulated `sales`.
-const CONFIGURATION: &str = "
-[systems.mdm]
-kind = 'events'
-entity = 'thing'
-key = 'id'
-emitted = 'at'
-[systems.sales]
-kind = 'dataverse'
-url = '${SALES_URL}'
-auth = 'none'
-";
+use super::SYSTEMS;
 
 /// A running installation.
 pub(crate) struct Running {
@@ -35,7 +24,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts with this map and these further lines of `concord.toml`.
+    /// Starts with this map (or several, between lines of `---`) and these further lines of `concord.toml`.
     pub(crate) async fn start(map: &str, more: &str) -> Self {
         let server = serve(Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -52,6 +41,11 @@ impl Running {
     pub(crate) async fn report(&self, events: &[Value]) -> Report {
         let event =
             |event: &Value| Event { body: Bytes::from(event.to_string()), ..Event::default() };
+        self.deliver(events.iter().map(event).collect()).await
+    }
+
+    /// The same with all that there is to an event.
+    pub(crate) async fn deliver(&self, events: Vec<Event>) -> Report {
         let delivery = Delivery {
             system: "mdm".into(),
             function: "events".into(),
@@ -59,7 +53,7 @@ impl Running {
             traceparent: None,
             attempt: Attempt { count: 0, last: false },
             within: Duration::from_secs(20),
-            events: events.iter().map(event).collect(),
+            events,
         };
         self.app.pipeline.run(&delivery).await
     }
@@ -102,8 +96,10 @@ impl Running {
 async fn open(folder: &TempDir, server: &Server, map: &str, more: &str) -> App {
     let maps = folder.path().join("maps");
     std::fs::create_dir_all(&maps).unwrap();
-    std::fs::write(maps.join("concord.toml"), format!("{CONFIGURATION}{more}")).unwrap();
-    std::fs::write(maps.join("thing.toml"), map).unwrap();
+    std::fs::write(maps.join("concord.toml"), format!("{SYSTEMS}{more}")).unwrap();
+    for (number, map) in map.split("\n---\n").enumerate() {
+        std::fs::write(maps.join(format!("thing{number}.toml")), map).unwrap();
+    }
     let storage = format!("local:{}", folder.path().join("storage").display());
     let url = server.url().replace("/api/data/v9.2/", "");
     let settings = Settings::of([

@@ -1,4 +1,8 @@
-//! Azurite, really running: one process for the test binary, one account for each installation.
+//! Azurite, really running: one process for the test binary, ended with it, and an account for each
+//! installation.
+//!
+//! Found in `tests/clients/node_modules`, or at the `azurite.js` that `CONCORD_AZURITE` names. A test
+//! that needs it and does not find it fails and says which command to run.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -70,7 +74,7 @@ impl Account {
 }
 
 fn name(number: usize) -> String {
-    format!("fire{number}")
+    format!("account{number}")
 }
 
 fn script() -> PathBuf {
