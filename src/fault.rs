@@ -3,6 +3,7 @@
 //! [`Kind`] is closed; [`Kind::act`] is the one match that gives each condition its act. Every kind has
 //! a stable code and a page, `docs/faults/<code>.md`, that says what it means and how to mend it.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -117,7 +118,7 @@ pub struct Fault {
     /// The condition.
     pub kind: Kind,
     /// What, where and what to do, in one line.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// The other side's own code and text, for the error record.
     pub detail: Option<String>,
     /// The column of the target, or the property of the source, that it is about.
@@ -129,7 +130,7 @@ pub struct Fault {
 
 impl Fault {
     /// A fault of this kind with a line that says what, where and what to do.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
         Self { kind, message, detail: None, field: None, retry_after: None, source: None }
     }

@@ -183,7 +183,7 @@ pub struct Told {
 
 impl From<&crate::fault::Fault> for Told {
     fn from(fault: &crate::fault::Fault) -> Self {
-        let (code, message) = (fault.kind.code(), fault.message.clone());
+        let (code, message) = (fault.kind.code(), fault.message.to_string());
         Self { code, message, field: fault.field.clone() }
     }
 }

@@ -246,7 +246,7 @@ fn not_an_object() -> Fault {
     malformed("a change in the event's array is not an object")
 }
 
-fn malformed(message: impl Into<String>) -> Fault {
+fn malformed(message: impl Into<Cow<'static, str>>) -> Fault {
     Fault::new(fault::Kind::Malformed, message)
 }
 

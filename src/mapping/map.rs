@@ -239,7 +239,9 @@ impl Map {
         trail.column("[validate]", false);
         for (test, message) in &self.validate {
             if !test.holds(scene, trail).map_err(|fault| fault.field("[validate]"))? {
-                return Err(Fault::new(fault::Kind::RuleBroken, message).field("[validate]"));
+                return Err(
+                    Fault::new(fault::Kind::RuleBroken, message.clone()).field("[validate]")
+                );
             }
         }
         Ok(())
@@ -267,8 +269,8 @@ impl Map {
             None => Ok(values),
             Some(mut fault) => {
                 if !others.is_empty() {
-                    let others = format!("; also refused: {}", others.join(", "));
-                    fault.message.push_str(&others);
+                    let others = others.join(", ");
+                    fault.message = format!("{}; also refused: {others}", fault.message).into();
                 }
                 Err(fault)
             }

@@ -206,18 +206,13 @@ impl Pipeline {
     ) -> Vec<Conclusion> {
         loop {
             let (mut places, mut assertions) = (Vec::new(), Vec::new());
-            for conclusion in &mut conclusions {
+            let overtaken = |one: &&mut Conclusion| matches!(one, Conclusion::Assert(_));
+            for conclusion in conclusions.iter_mut().filter(overtaken) {
                 let open = Fault::new(Kind::Timeout, "it was overtaken and not asserted again");
-                match std::mem::replace(conclusion, Conclusion::Open(open)) {
-                    Conclusion::Assert(assertion) => {
-                        places.push(conclusion);
-                        assertions.push(*assertion);
-                    }
-                    other @ (Conclusion::Done { .. }
-                    | Conclusion::Withdrawn
-                    | Conclusion::Open(_)) => {
-                        *conclusion = other;
-                    }
+                let taken = std::mem::replace(conclusion, Conclusion::Open(open));
+                if let Conclusion::Assert(assertion) = taken {
+                    places.push(conclusion);
+                    assertions.push(*assertion);
                 }
             }
             if assertions.is_empty() {

@@ -32,7 +32,8 @@ impl Pipeline {
         }
         let hours = self.parking.longest().as_secs() / 3_600;
         let mut fault = fault.clone();
-        fault.message = format!("after {hours} hours the row that it refers to is still missing");
+        let message = format!("after {hours} hours the row that it refers to is still missing");
+        fault.message = message.into();
         let chain = self.chain(row, &fault).await;
         fault.detail = Some(match fault.detail {
             Some(detail) => format!("{chain}; the target said: {detail}"),

@@ -145,6 +145,17 @@ impl Handler {
         (ended.status, std::fs::read_to_string(&self.log).unwrap())
     }
 
+    /// What a command says that is run as its operator would; nothing when it fails.
+    pub(crate) async fn command(&self, args: &[&str]) -> Option<String> {
+        let run = Command::new(env!("CARGO_BIN_EXE_concord"))
+            .args(args)
+            .env_clear()
+            .envs(self.settings.iter().cloned())
+            .output();
+        let run = run.await.unwrap();
+        run.status.success().then(|| String::from_utf8(run.stdout).unwrap())
+    }
+
     /// `kill -9`, now.
     pub(crate) async fn kill(&self) {
         if let Some(mut child) = self.child.lock().await.take() {

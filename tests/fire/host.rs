@@ -17,8 +17,20 @@ use crate::stage::Stage;
 const TOLD: Duration = Duration::from_secs(30);
 
 /// What can become of a row.
-const OUTCOMES: [&str; 8] =
-    ["applied", "unchanged", "superseded", "filtered", "held", "deferred", "parked", "poisoned"];
+const OUTCOMES: [&str; 9] = [
+    "applied",
+    "unchanged",
+    "superseded",
+    "filtered",
+    "held",
+    "asked",
+    "deferred",
+    "parked",
+    "poisoned",
+];
+
+/// How often an operator looks after what waits for a decision.
+const LOOKED_AFTER: Duration = Duration::from_secs(20);
 
 /// What the host saw.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +88,7 @@ impl<'a> Host<'a> {
             join_all(partitions.map(|(number, batches)| self.partition(number, batches))).await;
             self.done.set(true);
         };
-        let background = join(self.sweeping(), self.telling());
+        let background = join(join(self.sweeping(), self.approving()), self.telling());
         join(join(partitions, self.killing()), join(self.working(), background)).await;
     }
 
@@ -207,6 +219,18 @@ impl<'a> Host<'a> {
                 tally.redelivered,
                 tally.work,
             );
+        }
+    }
+
+    /// An operator looks after removals that wait for approval. What fails comes right the next time.
+    async fn approving(&self) {
+        let mut since = Instant::now();
+        while !self.done.get() {
+            sleep(Duration::from_millis(100)).await;
+            if since.elapsed() > LOOKED_AFTER {
+                self.stage.approve().await;
+                since = Instant::now();
+            }
         }
     }
 

@@ -69,7 +69,10 @@ async fn fire(seed: u64, size: Size) {
     host.run().await;
     let took = since.elapsed();
     stage.storm(None, false);
-    let rest = stage.come_to_rest().await;
+    let mut rest = stage.come_to_rest().await;
+    while stage.approve().await.expect("commands run while nothing fails") {
+        rest += stage.come_to_rest().await;
+    }
     let tally = host.tally.borrow().clone();
     check::tell(seed, &size, (&plan, &tally, &stage), (took, rest));
     check::check(seed, &size, (&plan, &tally, &stage)).await;

@@ -215,6 +215,20 @@ impl Stage {
         last.duration_since(since)
     }
 
+    /// Approves mass removals, as an operator does: more than a map may remove within an hour without
+    /// asking is what a long run is planned to remove. Whether any still waited; nothing when a command
+    /// failed.
+    pub(crate) async fn approve(&self) -> Option<bool> {
+        let list = self.handlers[0].command(&["holds", "list", "--json"]).await?;
+        let holds: Vec<Value> = serde_json::from_str(&list).unwrap();
+        for hold in holds.iter().filter(|hold| hold["approved"].is_null()) {
+            let map = hold["map"].as_str().unwrap();
+            let approve = ["holds", "approve", map, "--why", "it is what was planned"];
+            self.handlers[0].command(&approve).await?;
+        }
+        Some(holds.iter().any(|hold| hold["held"] != 0))
+    }
+
     /// Everything in the ledger that is not settled: intents, loose claims, index rows.
     pub(crate) async fn open_rows(&self) -> Vec<String> {
         let mut open = Vec::new();

@@ -21,6 +21,8 @@ pub mod source;
 pub mod text;
 pub mod values;
 
+use std::borrow::Cow;
+
 pub use convert::{Act, Part};
 pub use source::Source;
 
@@ -149,7 +151,7 @@ impl Plan {
 
     /// Names the source and the step, and keeps the value for the error record.
     fn explained(&self, mut fault: Fault, part: &Part, value: &Datum<'_>) -> Fault {
-        fault.message = format!("{} of {}: {}", part.shown, self.shown, fault.message);
+        fault.message = format!("{} of {}: {}", part.shown, self.shown, fault.message).into();
         let shown: String = value.show().chars().take(SHOWN).collect();
         if self.secured { fault } else { fault.detail(format!("the value is {shown}")) }
     }
@@ -178,11 +180,11 @@ impl Plan {
 }
 
 /// A value that cannot become what the column holds.
-pub fn inconvertible(message: impl Into<String>) -> Fault {
+pub fn inconvertible(message: impl Into<Cow<'static, str>>) -> Fault {
     Fault::new(Kind::Inconvertible, message)
 }
 
 /// A value that stands in no table.
-pub fn value_unknown(message: impl Into<String>) -> Fault {
+pub fn value_unknown(message: impl Into<Cow<'static, str>>) -> Fault {
     Fault::new(Kind::ValueUnknown, message)
 }

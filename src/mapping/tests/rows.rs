@@ -93,7 +93,7 @@ message = "a country is needed"
         map.row(&change(properties)).map_err(|fault| (fault.kind, fault.message))
     };
     assert!(fault(r#"{"Name":"Abc","country":"DK"}"#).is_ok());
-    let expected = (Kind::RuleBroken, "a name has three letters".to_owned());
+    let expected = (Kind::RuleBroken, "a name has three letters".into());
     assert_eq!(fault(r#"{"Name":"A","country":"DK"}"#), Err(expected));
     assert_eq!(fault(r#"{"Name":"Abc"}"#).unwrap_err().0, Kind::RuleBroken);
 }

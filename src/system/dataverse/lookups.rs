@@ -282,7 +282,7 @@ fn forked(column: &str) -> Fault {
 }
 
 fn count(body: &[u8], table: &Table) -> Result<Found, Failure> {
-    let unreadable = |message: &str| {
+    let unreadable = |message: &'static str| {
         let fault = Fault::new(Kind::Unreachable, message);
         Failure::unanswered(Cause::Unreachable, Fate::Not, fault)
     };

@@ -3,6 +3,7 @@
 //! In go the writes of one call; out come items ready to send, and answers for the rows that cannot
 //! be sent. Everything asked of the service here is asked for all rows together.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -276,6 +277,6 @@ fn ambiguous() -> Failure {
     refuse(Kind::Ambiguous, "more than one row of the target has this key; merge them or add a key")
 }
 
-fn refuse(kind: Kind, message: &str) -> Failure {
+fn refuse(kind: Kind, message: impl Into<Cow<'static, str>>) -> Failure {
     Failure::unanswered(Cause::Refused, Fate::Not, Fault::new(kind, message))
 }
