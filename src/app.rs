@@ -20,7 +20,7 @@ use crate::delta::{Places, Tracking};
 use crate::fault::{Fault, Kind};
 use crate::figures::Figures;
 use crate::identity::{self, Tokens};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, layout};
 use crate::mapping::{Maps, Problem};
 use crate::outcome_log::OutcomeLog;
 use crate::parking::Parking;
@@ -72,6 +72,9 @@ pub enum Error {
     /// Storage cannot be used.
     #[error("storage cannot be used")]
     Storage(#[source] store::Error),
+    /// The ledger is not the one that the configuration asks for.
+    #[error("the ledger cannot be used")]
+    Ledger(#[source] Box<Fault>),
     /// A target cannot be built.
     #[error("the target `{name}` cannot be used")]
     Target {
@@ -104,6 +107,8 @@ impl App {
         let environments = environments(&config, &clock, &chance)?;
         let opened = store::open(&storage, Arc::clone(&clock), chance.clone()).await;
         let stores = opened.map_err(Error::Storage)?;
+        let laid_out = layout::confirm(&*stores.ledger, config.ledger.buckets).await;
+        laid_out.map_err(|fault| Error::Ledger(Box::new(fault)))?;
         let maps = Arc::new(maps);
         let targets = environments
             .iter()

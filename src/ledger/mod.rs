@@ -14,6 +14,7 @@
 //! | `<key>` | the [`Entry`] of one key |
 //! | `~l<lease end>~<claim>` | a claimed batch: what the sweep visits when the lease is over |
 //! | `~h<due>~<key hash>` | a held removal: what the sweep carries out when it is due |
+//! | `layout` of partition `~ledger` | how many buckets each map has |
 //!
 //! An entry may carry a mark that rows wait for this one (`awaited`): who settles it wakes them; and one that
 //! a write may have landed of which nothing else is remembered (`touched`).
@@ -31,6 +32,7 @@ pub mod decide;
 mod doubt;
 pub mod entry;
 mod index;
+pub mod layout;
 mod leave;
 mod novelty;
 mod place;
@@ -66,7 +68,7 @@ use crate::store::{Etag, Table};
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Into how many partitions the entries of one map are spread (1 to 99). More buckets take more
-    /// writes a second, fewer make fewer storage operations. Fixed once there are entries.
+    /// writes a second, fewer make fewer storage operations. Fixed once there are entries ([`layout`]).
     pub buckets: u32,
     /// How many entries an instance remembers between deliveries; each takes about 400 bytes.
     pub cache: usize,
