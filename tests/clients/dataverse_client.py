@@ -8,20 +8,10 @@ One line a step; exits with 1 at the first thing that is not as it should be.
 import os
 import sys
 import tempfile
-import time
 from enum import IntEnum
 from pathlib import Path
 
-from azure.core.credentials import AccessToken
-
-from https_front import HttpsFront
-
-
-class StaticToken:
-    """A credential whose token is always the same word."""
-
-    def get_token(self, *_scopes, **_options):
-        return AccessToken("emulated", int(time.time()) + 3600)
+from python_client import run
 
 
 class Tier(IntEnum):
@@ -258,22 +248,14 @@ def deletes(client, first, second, ids):
     step("delete a table", client.tables.get(TABLE) is None)
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        front = HttpsFront(sys.argv[1], Path(folder))
-        os.environ["REQUESTS_CA_BUNDLE"] = str(front.certificate)
-        os.environ["NO_PROXY"] = "localhost"
-        from PowerPlatform.Dataverse.client import DataverseClient
-
-        with DataverseClient(front.url, StaticToken()) as client:
-            schema(client)
-            first, second, ids = rows(client)
-            queries(client)
-            batches(client)
-            files(client, first)
-            deletes(client, first, second, ids)
-        front.close()
+def every_step(client):
+    schema(client)
+    first, second, ids = rows(client)
+    queries(client)
+    batches(client)
+    files(client, first)
+    deletes(client, first, second, ids)
 
 
 if __name__ == "__main__":
-    main()
+    run(every_step)

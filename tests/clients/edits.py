@@ -4,22 +4,7 @@ listens.
     python edits.py http://127.0.0.1:PORT
 """
 
-import os
-import sys
-import tempfile
-import time
-from pathlib import Path
-
-from azure.core.credentials import AccessToken
-
-from https_front import HttpsFront
-
-
-class StaticToken:
-    """A credential whose token is always the same word."""
-
-    def get_token(self, *_scopes, **_options):
-        return AccessToken("emulated", int(time.time()) + 3600)
+from python_client import run
 
 
 def edit(client):
@@ -40,17 +25,5 @@ def edit(client):
     )
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        front = HttpsFront(sys.argv[1], Path(folder))
-        os.environ["REQUESTS_CA_BUNDLE"] = str(front.certificate)
-        os.environ["NO_PROXY"] = "localhost"
-        from PowerPlatform.Dataverse.client import DataverseClient
-
-        with DataverseClient(front.url, StaticToken()) as client:
-            edit(client)
-        front.close()
-
-
 if __name__ == "__main__":
-    main()
+    run(edit)
