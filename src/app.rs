@@ -86,6 +86,17 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether it passes by itself: storage did not answer.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Storage(error) => matches!(error, store::Error::Unavailable { .. }),
+            Self::Ledger(fault) => fault.kind == Kind::Storage,
+            Self::Configuration(_) | Self::Target { .. } => false,
+        }
+    }
+}
+
 fn list(problems: &[Problem]) -> String {
     problems.iter().fold(String::new(), |list, problem| list + "\n  " + &problem.to_string())
 }

@@ -8,6 +8,7 @@
 pub mod chance;
 pub mod clock;
 pub mod digest;
+pub mod quote;
 
 // what is said of the own doing
 pub mod telemetry;

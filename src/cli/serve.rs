@@ -2,11 +2,14 @@
 //!
 //! In come the settings of the process; out goes an exit code. A configuration that cannot work ends
 //! it at once, non-zero, with every problem in one go, so that the host says so instead of restarting
-//! a handler that never answers. Storage is opened while the host is answered already.
+//! a handler that never answers. Storage is opened while the host is answered already; while it is out of
+//! reach, it is waited for, because the host stops itself at the third handler that ends (Functions custom
+//! handler, crash, restart, timeout).
 
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::sync::watch;
@@ -14,8 +17,13 @@ use tracing::{info, warn};
 
 use super::Outcome;
 use crate::app::{App, Error};
-use crate::config::{self, Settings};
-use crate::trigger;
+use crate::config::{self, Config, Settings};
+use crate::mapping::Maps;
+use crate::{store, telemetry, trigger};
+
+/// The pause before storage is tried again: doubled each time, up to the longest.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Serves until the process is asked to end.
 pub async fn run(settings: &Settings) -> Outcome {
@@ -28,9 +36,10 @@ pub async fn run(settings: &Settings) -> Outcome {
         }
     };
     let (opened, coming) = watch::channel(None);
-    let mut served = pin!(trigger::listen(trigger::shielded(trigger::early(coming)), port));
+    let early = trigger::early(coming, loaded.0.limits.answer_within);
+    let mut served = pin!(trigger::listen(trigger::shielded(early), port));
     let app = tokio::select! {
-        app = Box::pin(App::build(settings, loaded)) => app?,
+        app = Box::pin(built(settings, loaded)) => app?,
         ended = &mut served => return Ok(ended.map(|()| ExitCode::SUCCESS)?),
     };
     opened.send_replace(Some(router(&app)));
@@ -40,6 +49,24 @@ pub async fn run(settings: &Settings) -> Outcome {
     }
     app.figures.keep().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that runs, once storage answers.
+async fn built(
+    settings: &Settings,
+    loaded: (Config, Maps, store::Config),
+) -> Result<App, Error> {
+    let (mut built, mut pause) = (App::build(settings, loaded).await, PAUSE);
+    while let Err(error) = &built
+        && error.is_passing()
+    {
+        let reason = telemetry::chain(error);
+        warn!(ev = "storage_away", %reason, "storage is out of reach: it is tried again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        built = App::open(settings).await;
+    }
+    built
 }
 
 /// Everything that the host may ask.

@@ -9,7 +9,7 @@ use object_store::{ObjectStoreExt as _, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
-use super::stored::{json, unreadable};
+use super::stored::unreadable;
 use crate::digest;
 use crate::fault::{Fault, Kind};
 use crate::row::Action;
@@ -95,10 +95,7 @@ impl Ledger {
         [plain, deflated, blob]: Forms,
         (row, written): (&Action, Option<String>),
     ) -> Result<Place, Fault> {
-        let json = match written {
-            Some(json) => json,
-            None => json(row, 2_048)?,
-        };
+        let json = written.unwrap_or_else(|| row.json());
         let (place, property) = if json.len() <= LONGEST_TEXT {
             (plain, Property::Text(json))
         } else {

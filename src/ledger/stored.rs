@@ -91,7 +91,7 @@ impl Ledger {
     ) -> Result<(Entity, Places), Fault> {
         let mut entity = Entity { row: slot.row.clone(), ..Entity::default() };
         if before.etag.is_none() {
-            put(&mut entity, "key", Some(key))?;
+            entity.properties.insert("key".to_owned(), Property::Text(key.json()));
         }
         let places = self.write_rows(&mut entity, before, (next, json)).await?;
         let was = &before.entry;
@@ -221,7 +221,7 @@ fn put<T: Serialize>(entity: &mut Entity, name: &str, part: Option<&T>) -> Resul
 }
 
 /// A part as JSON that has about this length.
-pub(super) fn json(part: &impl Serialize, length: usize) -> Result<String, Fault> {
+fn json(part: &impl Serialize, length: usize) -> Result<String, Fault> {
     let mut json = Vec::with_capacity(length);
     serde_json::to_writer(&mut json, part).map_err(unreadable)?;
     String::from_utf8(json).map_err(unreadable)

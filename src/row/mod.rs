@@ -4,6 +4,7 @@
 //! removal. It is plain data that the ledger keeps as readable JSON and any target can write.
 
 mod destination;
+mod json;
 mod value;
 
 use std::fmt::{self, Write as _};
@@ -149,9 +150,7 @@ impl Row {
 
     /// The same, and the action as JSON, from which it is made.
     pub fn hashed(&self) -> (RowHash, String) {
-        // Nothing here fails to be written; were it so, the hash would stand for nothing.
-        let key = serde_json::to_string(&self.key).unwrap_or_default();
-        let action = serde_json::to_string(&self.action).unwrap_or_default();
+        let (key, action) = (self.key.json(), self.action.json());
         let parts = [self.to.table.as_bytes(), key.as_bytes(), action.as_bytes()];
         (RowHash(digest::of(parts)), action)
     }

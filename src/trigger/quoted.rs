@@ -4,6 +4,11 @@
 
 use bytes::Bytes;
 
+use crate::quote;
+
+/// A quote in a text of the array, which is by far the most frequent escape there.
+const QUOTE: &[u8] = br#"\\\""#;
+
 /// Reads the body of a call from its start.
 pub(super) struct Reader<'b> {
     bytes: &'b [u8],
@@ -72,6 +77,11 @@ impl<'b> Reader<'b> {
         loop {
             // What has no escape in the outer string has none in the inner.
             buffer.extend_from_slice(self.run());
+            if self.rest().starts_with(QUOTE) {
+                self.at += QUOTE.len();
+                buffer.push(b'"');
+                continue;
+            }
             match self.char()? {
                 ('"', _) => return Some(()),
                 ('\\', _) => match self.char()? {
@@ -102,11 +112,13 @@ impl<'b> Reader<'b> {
 
     /// The bytes up to the next quote, escape or character that must not stand in a string.
     fn run(&mut self) -> &'b [u8] {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-        let length = rest.iter().position(special).unwrap_or(rest.len());
-        self.at += length;
-        rest.get(..length).unwrap_or_default()
+        let (run, _) = self.rest().split_at_checked(quote::plain(self.rest())).unwrap_or_default();
+        self.at += run.len();
+        run
+    }
+
+    fn rest(&self) -> &'b [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
     }
 
     /// The next character of the outer string; none at its end.

@@ -113,6 +113,17 @@ impl Handler {
         }
     }
 
+    /// Starts it again if it ended by itself, as the host does.
+    async fn revive(&self) {
+        let mut child = self.child.lock().await;
+        if let Some(running) = child.as_mut()
+            && running.try_wait().unwrap().is_some()
+        {
+            self.fell.fetch_add(1, Ordering::Relaxed);
+            *child = Some(self.spawn());
+        }
+    }
+
     fn spawn(&self) -> Child {
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         let program = env!("CARGO_BIN_EXE_concord");
@@ -190,6 +201,7 @@ impl Handler {
             match sent {
                 // The host keeps its calls until there is a process that takes them.
                 Err(error) if error.is_connect() && since.elapsed() < START => {
+                    self.revive().await;
                     sleep(Duration::from_millis(25)).await;
                 }
                 sent => break sent,

@@ -128,6 +128,26 @@ async fn without_storage_nothing_is_acknowledged_and_nothing_written() {
     stage.come_to_rest().await;
 }
 
+/// The host stops itself at the third process that ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_starts_without_storage_waits_for_it() {
+    let stage = Stage::calm(1).await;
+    stage.handlers[0].kill().await;
+    stage.proxy.state.down.store(true, Ordering::Relaxed);
+    stage.handlers[0].start().await;
+    let first = batch(0, 10, 1);
+    let back = async {
+        while stage.told_of("storage_away") == 0 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        stage.proxy.state.down.store(false, Ordering::Relaxed);
+    };
+    let (answer, ()) = futures::join!(stage.post(&first, FIRST), back);
+    assert!(answer.unwrap().is_done());
+    assert_eq!(stage.customers(), at(10, 1));
+    assert_eq!(stage.handlers[0].fell.load(Ordering::Relaxed), 0, "it ended");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_wrong_credentials_nothing_is_claimed_and_nothing_poisoned() {
     let stage = Stage::new(1, 1, Options { secret: true, ..Options::default() }).await;

@@ -161,8 +161,9 @@ impl Place<'_> {
 }
 
 fn text(entity: &Entity) -> rusqlite::Result<String> {
-    let json = entity::Json { at: None, properties: &entity.properties };
-    serde_json::to_string(&json)
+    let mut json = Vec::new();
+    entity::push(None, &entity.properties, &mut json);
+    String::from_utf8(json)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 

@@ -5,33 +5,38 @@
 //! what upsert really does: a key column in the body beats the address).
 
 use jiff::Timestamp;
-use rust_decimal::Decimal;
-use serde::ser::{Error as _, SerializeMap};
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 
 use super::classify::{Cause, Failure, Fate};
 use super::keys::Address;
 use super::names::Table;
 use super::plan::Item;
 use crate::fault::{Fault, Kind};
+use crate::quote;
 use crate::row::{Action, HandOff, Owner, State, Value};
+
+/// The usual length of a row.
+const USUAL: usize = 768;
+/// What is written behind the name of a lookup.
+const BIND: &str = "@odata.bind";
 
 /// The body of an upsert of one row by its address.
 pub(super) fn row(item: &Item<'_>, table: &Table) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(&Body { item, table, bulk: false }).map_err(unwritable)
+    let mut json = Vec::with_capacity(USUAL);
+    push_row(item, table, false, &mut json)?;
+    Ok(json)
 }
 
 /// The body of UpsertMultiple.
 pub(super) fn rows(items: &[Item<'_>], table: &Table) -> Result<Vec<u8>, Failure> {
-    #[derive(Serialize)]
-    struct Bodies<'a> {
-        #[serde(rename = "Targets")]
-        targets: Vec<Body<'a>>,
+    let mut json = Vec::with_capacity(items.len() * USUAL);
+    json.extend_from_slice(br#"{"Targets":["#);
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            json.push(b',');
+        }
+        push_row(item, table, true, &mut json)?;
     }
-    let targets = items.iter().map(|item| Body { item, table, bulk: true }).collect();
-    let mut json = Vec::with_capacity(items.len() * 768);
-    serde_json::to_writer(&mut json, &Bodies { targets }).map_err(unwritable)?;
+    json.extend_from_slice(b"]}");
     Ok(json)
 }
 
@@ -48,68 +53,102 @@ pub(super) fn state(state: State, hand_off: Option<&HandOff>) -> Vec<u8> {
     .into_bytes()
 }
 
-fn unwritable(error: serde_json::Error) -> Failure {
-    let message = "a value has no form that the target takes; correct the field in the map";
-    let fault = Fault::new(Kind::Inconvertible, message).caused_by(error);
-    Failure::unanswered(Cause::Refused, Fate::Not, fault)
-}
-
-struct Body<'a> {
-    item: &'a Item<'a>,
-    table: &'a Table,
+fn push_row(
+    item: &Item<'_>,
+    table: &Table,
     bulk: bool,
+    json: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    json.push(b'{');
+    let mut members = Members { json, empty: true };
+    if bulk {
+        members.name("@odata.type", "").text(&["Microsoft.Dynamics.CRM.", &table.name]);
+        match &item.address {
+            Address::Key(_) => members.name("@odata.id", "").text(&[&item.address.reference(table)]),
+            Address::Id(id) => members.name(&table.id, "").text(&[&id.to_string()]),
+        }
+    }
+    if matches!(item.address, Address::Id(_)) {
+        for (column, value) in item.row.key.0.iter().filter(|(name, _)| **name != *table.id) {
+            members.cell(item, column, value)?;
+        }
+    }
+    if let Action::Upsert(columns) = &*item.row.action {
+        for (column, value) in &columns.values {
+            members.cell(item, column, value)?;
+        }
+        if let (Some(hand_off), Some(state)) = (&item.row.to.hand_off, columns.state) {
+            let value = hand_off.value(state);
+            members.name(&hand_off.column, "").bare(value.map_or("null".into(), |v| v.to_string()));
+        }
+        if let Some(owner) = columns.owner {
+            members.name("ownerid", BIND).text(&[&owner_address(owner)]);
+        }
+    }
+    json.push(b'}');
+    Ok(())
 }
 
-impl Serialize for Body<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { item, table, bulk } = self;
-        let mut map = serializer.serialize_map(None)?;
-        if *bulk {
-            map.serialize_entry(
-                "@odata.type",
-                &format_args!("Microsoft.Dynamics.CRM.{}", table.name),
-            )?;
-            match &item.address {
-                Address::Key(_) => {
-                    map.serialize_entry("@odata.id", &item.address.reference(table))?;
-                }
-                Address::Id(id) => map.serialize_entry(&table.id, id)?,
-            }
+/// The members of a row, as they are written.
+struct Members<'j> {
+    json: &'j mut Vec<u8>,
+    empty: bool,
+}
+
+impl Members<'_> {
+    fn cell(&mut self, item: &Item<'_>, column: &str, value: &Value) -> Result<(), Failure> {
+        let Some(link) = item.links.get(column) else {
+            return self.name(column, "").value(value);
+        };
+        self.name(&link.navigation, BIND);
+        match &link.to {
+            Some(address) => self.text(&[address]),
+            None => self.bare("null"),
         }
-        if matches!(item.address, Address::Id(_)) {
-            for (column, value) in item.row.key.0.iter().filter(|(name, _)| **name != *table.id) {
-                self.cell(&mut map, column, value)?;
-            }
+        Ok(())
+    }
+
+    /// A name in two pieces, of which the second needs no escape, and the colon behind it.
+    fn name(&mut self, name: &str, ending: &str) -> &mut Self {
+        self.json.extend_from_slice(if self.empty { b"\"" } else { b",\"" });
+        self.empty = false;
+        quote::push_inner(name, self.json);
+        self.json.extend_from_slice(ending.as_bytes());
+        self.json.extend_from_slice(b"\":");
+        self
+    }
+
+    fn text(&mut self, pieces: &[&str]) {
+        self.json.push(b'"');
+        pieces.iter().for_each(|piece| quote::push_inner(piece, self.json));
+        self.json.push(b'"');
+    }
+
+    fn bare(&mut self, text: impl AsRef<str>) {
+        self.json.extend_from_slice(text.as_ref().as_bytes());
+    }
+
+    /// A value as a column of the service takes it.
+    fn value(&mut self, value: &Value) -> Result<(), Failure> {
+        match value {
+            Value::Null => self.bare("null"),
+            Value::Text(text) => self.text(&[text]),
+            Value::Integer(number) => self.bare(number.to_string()),
+            Value::Decimal(number) => self.bare(number.to_string()),
+            Value::Boolean(yes) => self.bare(if *yes { "true" } else { "false" }),
+            Value::Date(date) => self.text(&[&date.to_string()]),
+            Value::Time(time) => self.text(&[&whole_seconds(*time).to_string()]),
+            Value::Guid(id) => self.text(&[&id.to_string()]),
+            Value::Choices(_) => self.text(&[&value.to_string()]),
+            Value::Lookup(_) => return Err(unwritable()),
         }
-        if let Action::Upsert(columns) = &*item.row.action {
-            for (column, value) in &columns.values {
-                self.cell(&mut map, column, value)?;
-            }
-            if let (Some(hand_off), Some(state)) = (&item.row.to.hand_off, columns.state) {
-                map.serialize_entry(&hand_off.column, &hand_off.value(state))?;
-            }
-            if let Some(owner) = columns.owner {
-                map.serialize_entry("ownerid@odata.bind", &owner_address(owner))?;
-            }
-        }
-        map.end()
+        Ok(())
     }
 }
 
-impl Body<'_> {
-    fn cell<M: SerializeMap>(
-        &self,
-        map: &mut M,
-        column: &str,
-        value: &Value,
-    ) -> Result<(), M::Error> {
-        match self.item.links.get(column) {
-            Some(link) => {
-                map.serialize_entry(&format_args!("{}@odata.bind", link.navigation), &link.to)
-            }
-            None => map.serialize_entry(column, &Cell(value)),
-        }
-    }
+fn unwritable() -> Failure {
+    let message = "a lookup has no form that the target takes; correct the field in the map";
+    Failure::unanswered(Cause::Refused, Fate::Not, Fault::new(Kind::Inconvertible, message))
 }
 
 fn owner_address(owner: Owner) -> String {
@@ -119,32 +158,8 @@ fn owner_address(owner: Owner) -> String {
     }
 }
 
-/// A value as a column of the service takes it.
-struct Cell<'a>(&'a Value);
-
-impl Serialize for Cell<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Null => serializer.serialize_unit(),
-            Value::Text(text) => serializer.serialize_str(text),
-            Value::Integer(number) => serializer.serialize_i64(*number),
-            Value::Decimal(number) => exact(number)?.serialize(serializer),
-            Value::Boolean(yes) => serializer.serialize_bool(*yes),
-            Value::Date(date) => serializer.collect_str(date),
-            Value::Time(time) => serializer.collect_str(&whole_seconds(*time)),
-            Value::Guid(id) => serializer.collect_str(id),
-            Value::Choices(_) => serializer.collect_str(self.0),
-            Value::Lookup(_) => Err(S::Error::custom("a lookup that was not resolved")),
-        }
-    }
-}
-
 /// Without a fraction, as `2026-03-14T09:15:02Z`.
 fn whole_seconds(time: Timestamp) -> Timestamp {
     let before_1970 = i64::from(time.subsec_nanosecond() < 0);
     Timestamp::from_second(time.as_second() - before_1970).unwrap_or(time)
-}
-
-fn exact<E: serde::ser::Error>(number: &Decimal) -> Result<Box<RawValue>, E> {
-    RawValue::from_string(number.to_string()).map_err(E::custom)
 }
