@@ -16,8 +16,13 @@ pub fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 16] {
 
 /// Bytes as lower-case hexadecimal text.
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |four: u8| char::from(if four < 10 { b'0' + four } else { b'a' + four - 10 });
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    digits.map(char::from).collect()
+}
+
+/// The hexadecimal digit of a number below sixteen.
+pub fn digit(four: u8) -> u8 {
+    if four < 10 { b'0' + four } else { b'a' + four - 10 }
 }
 
 #[cfg(test)]

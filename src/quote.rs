@@ -1,6 +1,8 @@
 //! Texts as JSON strings: how far one goes without an escape, and how it is written. Eight bytes at a time,
 //! because every byte of an event passes here several times.
 
+use crate::digest::digit;
+
 /// So many bytes are looked at together.
 const WORD: usize = 8;
 /// A one in each byte of a word, and the topmost bit of each.
@@ -51,7 +53,6 @@ pub fn push_inner(text: &str, json: &mut Vec<u8>) {
 }
 
 fn push_escaped(byte: u8, json: &mut Vec<u8>) {
-    let digit = |four: u8| if four < 10 { b'0' + four } else { b'a' + four - 10 };
     let short = match byte {
         b'"' | b'\\' => byte,
         b'\n' => b'n',

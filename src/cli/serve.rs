@@ -52,10 +52,7 @@ pub async fn run(settings: &Settings) -> Outcome {
 }
 
 /// Everything that runs, once storage answers.
-async fn built(
-    settings: &Settings,
-    loaded: (Config, Maps, store::Config),
-) -> Result<App, Error> {
+async fn built(settings: &Settings, loaded: (Config, Maps, store::Config)) -> Result<App, Error> {
     let (mut built, mut pause) = (App::build(settings, loaded).await, PAUSE);
     while let Err(error) = &built
         && error.is_passing()

@@ -15,17 +15,29 @@ use crate::decode::mapped::{self, Known, Paths};
 use crate::decode::{Facts, edges, malformed};
 use crate::fault::Fault;
 
+/// The member of a wrapped event that holds the properties.
+const DATA: &str = "Data";
 /// The most codes of one entity.
 const CODES: usize = 10_000;
 
-/// Reads one event or row.
+/// The envelope and the properties of a wrapped event, read in one pass; none when it is anything else,
+/// or when a path may lead through the whole of it.
+pub(super) fn split<'a>(text: &'a str, paths: &Paths) -> Option<(Object<'a>, Object<'a>)> {
+    let whole = matches!(paths.schema, Some(Known::At(_)));
+    let split = if whole { None } else { json::nested(text, DATA) };
+    split.filter(|(envelope, _)| envelope.get("Id").is_none())
+}
+
+/// Reads one event or row; one that was [`split`] as its envelope and its properties.
 pub(super) fn facts<'a>(
     object: &Object<'a>,
+    data: Option<&Object<'a>>,
     paths: &Paths,
     with_edges: bool,
 ) -> Result<Facts<'a>, Fault> {
-    let inner = wrapped(object)?;
-    let data = inner.as_ref().unwrap_or(object);
+    let inner = if data.is_some() { None } else { wrapped(object)? };
+    let inner = data.or(inner.as_ref());
+    let data = inner.unwrap_or(object);
     let codes = codes(data, "Codes", "OriginEntityCode")?;
     let stamp = first(object, data, &["TimeStamp", "Timestamp", "Epoch"]);
     let emitted = stamp.map_or(Ok(None), |(name, raw)| mapped::moment(raw, name))?;
@@ -48,7 +60,7 @@ pub(super) fn facts<'a>(
 /// The properties of a wrapped event; none when the event is flat. A flat one may have a property
 /// named `Data`, but not an envelope's members beside it and no `Id`.
 fn wrapped<'a>(object: &Object<'a>) -> Result<Option<Object<'a>>, Fault> {
-    let data = object.get("Data").filter(|raw| json::type_of(raw) == Type::Object);
+    let data = object.get(DATA).filter(|raw| json::type_of(raw) == Type::Object);
     match data {
         Some(raw) if object.get("Id").is_none() => json::object(raw.get(), "`Data`").map(Some),
         Some(_) | None => Ok(None),

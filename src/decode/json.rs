@@ -99,6 +99,16 @@ pub(crate) fn object<'a>(text: &'a str, place: &str) -> Result<Object<'a>, Fault
     }
 }
 
+/// Reads an object, and in the same pass the object that its member `name` holds: what is beside that
+/// member, and what is in it. None when it is anything else: [`object`] says why.
+pub(crate) fn nested<'a>(text: &'a str, name: &str) -> Option<(Object<'a>, Object<'a>)> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let (outer, inner) = reader.deserialize_map(Nested { name }).ok()?;
+    reader.end().ok()?;
+    let inner = inner?;
+    (twice(&outer).is_none() && twice(&inner).is_none()).then_some((outer, inner))
+}
+
 /// A name that stands twice.
 fn twice<'o>(object: &'o Object<'_>) -> Option<&'o str> {
     let names = || object.0.iter().map(|(name, _)| name.as_ref());
@@ -109,15 +119,23 @@ fn twice<'o>(object: &'o Object<'_>) -> Option<&'o str> {
     // Few names have few marks in common, so that hardly any two are compared.
     let mut seen = [0_u64; 8];
     names().enumerate().find_map(|(at, name)| {
-        let mark = name
-            .bytes()
-            .fold(name.len(), |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
-        let place = seen.get_mut(mark / 64 % 8)?;
+        let mark = mark(name.as_bytes());
+        let place = seen.get_mut(mark / 64)?;
         let bit = 1 << (mark % 64);
         let doubtful = *place & bit != 0;
         *place |= bit;
         (doubtful && names().take(at).any(|other| other == name)).then_some(name)
     })
+}
+
+/// A number below 512 that names rarely share: of their ends, because many begin alike.
+fn mark(name: &[u8]) -> usize {
+    let end = match name.last_chunk() {
+        Some(end) => u64::from_le_bytes(*end),
+        None => name.iter().fold(0, |end, byte| end << 8 | u64::from(*byte)),
+    };
+    let mixed = (end ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(mixed >> (u64::BITS - 9)).unwrap_or_default()
 }
 
 /// Reads an array of at most `limit` elements.
@@ -209,6 +227,34 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
+struct Nested<'n> {
+    name: &'n str,
+}
+
+impl<'de> Visitor<'de> for Nested<'_> {
+    type Value = (Object<'de>, Option<Object<'de>>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut members, mut inner) = (Vec::new(), None);
+        while let Some(Text(name)) = map.next_key()? {
+            if name == self.name {
+                if inner.replace(map.next_value()?).is_some() {
+                    return Err(A::Error::custom("a name twice"));
+                }
+            } else if members.len() < MEMBERS {
+                members.push((name, map.next_value()?));
+            } else {
+                return Err(A::Error::custom("too many members"));
+            }
+        }
+        Ok((Object(members), inner))
+    }
+}
+
 struct Elements {
     limit: usize,
 }
@@ -260,6 +306,31 @@ mod tests {
         assert_eq!(object.fact("m").unwrap(), "123456789012345678901234567890");
         assert_eq!(object.get("s").unwrap().get(), r#""\ud800""#);
         assert_eq!(object.fact("s"), None);
+    }
+
+    #[test]
+    fn an_object_in_an_object_is_read_with_it_or_not_at_all() {
+        let (outer, inner) = nested(r#"{"a":1,"in":{"b":[2]},"c":3}"#, "in").unwrap();
+        let names = |object: &Object<'_>| {
+            object.0.iter().map(|(name, raw)| format!("{name}={raw}")).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (names(&outer), names(&inner)),
+            (vec!["a=1".into(), "c=3".into()], vec!["b=[2]".into()])
+        );
+        for other in [
+            "[]",
+            r#"{"a":1}"#,
+            r#"{"in":1}"#,
+            r#"{"in":null}"#,
+            r#"{"in":{},"in":{}}"#,
+            r#"{"in":{},"a":1,"a":2}"#,
+            r#"{"in":{"a":1,"a":2}}"#,
+            r#"{"in":{}} 1"#,
+            r#"{"in":{}"#,
+        ] {
+            assert!(nested(other, "in").is_none(), "{other}");
+        }
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Decoder {
                 .zip(0..)
                 .map(|((raw, object), index)| {
                     let change = object.and_then(|object| match object {
-                        Member::Here(object) => self.change(&object, raw, Place { event, index }),
+                        Member::Here(parsed) => self.change(&parsed, raw, Place { event, index }),
                         Member::Quoted(text) => self.owned(&text, raw, Place { event, index }),
                     });
                     Decoded { raw: Cow::Borrowed(raw), change }
@@ -139,13 +139,13 @@ impl Decoder {
                 .map_err(|error| json::refused(&error, "the event", "an object"))?;
             return Ok(vec![self.member(quoted)]);
         }
-        let object = json::object(text, "the event")?;
-        match combined(&object) {
+        let parsed = self.parsed(text, "the event")?;
+        match combined(&parsed.object) {
             Some(messages) => {
                 let members = json::array(messages.get(), "`messages`", self.limits.changes)?;
                 Ok(members.into_iter().map(|raw| self.member(raw)).collect())
             }
-            None => Ok(vec![(&event.body[..], Ok(Member::Here(object)))]),
+            None => Ok(vec![(&event.body[..], Ok(Member::Here(parsed)))]),
         }
     }
 
@@ -156,7 +156,7 @@ impl Decoder {
                     .map(|inner| Member::Quoted(inner.to_owned())),
                 None => Err(not_an_object()),
             },
-            Type::Object => json::object(raw.get(), "the change").map(Member::Here),
+            Type::Object => self.parsed(raw.get(), "the change").map(Member::Here),
             Type::Array | Type::Null | Type::Plain => Err(not_an_object()),
         };
         (raw.get().as_bytes(), member)
@@ -164,13 +164,24 @@ impl Decoder {
 
     /// Reads a change from text that does not live as long as the event.
     fn owned(&self, text: &str, raw: &[u8], place: Place<'_>) -> Result<Change<'static>, Fault> {
-        let object = json::object(text, "the change")?;
-        Ok(self.change(&object, raw, place)?.into_owned())
+        Ok(self.change(&self.parsed(text, "the change")?, raw, place)?.into_owned())
+    }
+
+    /// Takes the text of one change apart.
+    fn parsed<'a>(&self, text: &'a str, place: &str) -> Result<Parsed<'a>, Fault> {
+        let split = match self.shape {
+            Shape::CluedIn => cluedin::split(text, &self.paths),
+            Shape::CloudEvents | Shape::Events => None,
+        };
+        match split {
+            Some((object, data)) => Ok(Parsed { object, data: Some(data) }),
+            None => Ok(Parsed { object: json::object(text, place)?, data: None }),
+        }
     }
 
     fn change<'a>(
         &self,
-        object: &Object<'a>,
+        Parsed { object, data }: &Parsed<'a>,
         raw: &[u8],
         place: Place<'_>,
     ) -> Result<Change<'a>, Fault> {
@@ -180,7 +191,7 @@ impl Decoder {
             return self.owned(&text?, raw, place);
         }
         let mut facts = match self.shape {
-            Shape::CluedIn => cluedin::facts(object, &self.paths, self.edges)?,
+            Shape::CluedIn => cluedin::facts(object, data.as_ref(), &self.paths, self.edges)?,
             Shape::CloudEvents => cloudevents::facts(object, &self.paths)?,
             Shape::Events => {
                 mapped::facts(object, &self.paths, mapped::kind(object, &self.paths)?)?
@@ -212,8 +223,15 @@ type Parts<'a> = (&'a [u8], Result<Member<'a>, Fault>);
 
 /// A member of an event: in place, or JSON inside a JSON string.
 enum Member<'a> {
-    Here(Object<'a>),
+    Here(Parsed<'a>),
     Quoted(String),
+}
+
+/// A change taken apart: its members, and those of the object that holds its properties, where that is
+/// read already and not among them.
+struct Parsed<'a> {
+    object: Object<'a>,
+    data: Option<Object<'a>>,
 }
 
 /// The text of a body, within bounds and without a byte order mark.

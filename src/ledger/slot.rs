@@ -33,7 +33,8 @@ impl Slot {
         let digest = digest::of([text.as_bytes()]);
         let head = digest.iter().take(4).fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte));
         let row = encoded(text);
-        let row = if row.encode_utf16().count() > LONGEST { cut(&row, &digest) } else { row };
+        let long = row.len() > LONGEST && row.encode_utf16().count() > LONGEST;
+        let row = if long { cut(&row, &digest) } else { row };
         Self { partition: partition(map, head % buckets.max(1)), row }
     }
 }

@@ -2,7 +2,7 @@
 //! same as input of jq programs.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use serde_json::value::RawValue;
 
@@ -13,17 +13,23 @@ use crate::change::{Change, Kind};
 use crate::fault::Fault;
 use crate::row::Value;
 
+/// A property as it was sent.
+type Property<'c> = (Cow<'c, str>, Cow<'c, RawValue>);
+
 /// One change while it is mapped.
 #[derive(Debug)]
 pub struct Scene<'c> {
     change: &'c Change<'c>,
+    /// Behind the property that was asked for last: a source sends its properties in one order, and a map
+    /// mostly asks for them in that order.
+    next: Cell<usize>,
     input: OnceCell<Result<Input, Fault>>,
 }
 
 impl<'c> Scene<'c> {
     /// Of this change.
     pub fn of(change: &'c Change<'c>) -> Self {
-        Self { change, input: OnceCell::new() }
+        Self { change, next: Cell::new(0), input: OnceCell::new() }
     }
 
     /// The change.
@@ -42,15 +48,24 @@ impl<'c> Scene<'c> {
     pub fn property(&self, name: &str) -> Datum<'c> {
         let change = self.change;
         let properties = &change.properties;
-        let found = properties
-            .iter()
-            .find(|(known, _)| known == name)
+        let found = self
+            .exactly(name)
             .or_else(|| properties.iter().find(|(known, _)| alike(bare(known), bare(name))))
             .or_else(|| properties.iter().find(|(known, _)| alike(lower(known), lower(name))));
         match found {
             Some((_, value)) => Datum::read(value),
             None => self.nested(name).unwrap_or(Datum::Missing),
         }
+    }
+
+    /// The property of exactly this name; there is one at most.
+    fn exactly(&self, name: &str) -> Option<&'c Property<'c>> {
+        let properties = &self.change.properties;
+        let (before, from) = properties.split_at_checked(self.next.get()).unwrap_or_default();
+        let at = from.iter().chain(before).position(|(known, _)| known == name)?;
+        let at = (before.len() + at) % properties.len().max(1);
+        self.next.set(at + 1);
+        properties.get(at)
     }
 
     fn nested(&self, name: &str) -> Option<Datum<'c>> {
@@ -129,6 +144,21 @@ mod tests {
             let change = change(&json);
             let found = Scene::of(&change).property("erpCustomer.countryIso3");
             assert_eq!(found, Datum::Text("DNK".into()), "{sent}");
+        }
+    }
+
+    #[test]
+    fn properties_are_found_in_any_order() {
+        let change = change(r#"{"a":1,"b":2,"c":3}"#);
+        let scene = Scene::of(&change);
+        for name in ["b", "c", "a", "c", "c", "a", "x", "b"] {
+            let expected = match name {
+                "a" => Datum::Number("1".into()),
+                "b" => Datum::Number("2".into()),
+                "c" => Datum::Number("3".into()),
+                _ => Datum::Missing,
+            };
+            assert_eq!(scene.property(name), expected, "{name}");
         }
     }
 

@@ -86,8 +86,9 @@ mod tests {
             "\\PC{0,20}|[\\x00-\\x7f]{0,20}".prop_map(Value::Text),
             any::<i64>().prop_map(Value::Integer),
             any::<bool>().prop_map(Value::Boolean),
-            (any::<i64>(), 0..9_u32)
-                .prop_map(|(number, scale)| Value::Decimal(rust_decimal::Decimal::new(number, scale))),
+            (any::<i64>(), 0..9_u32).prop_map(|(number, scale)| Value::Decimal(
+                rust_decimal::Decimal::new(number, scale)
+            )),
             any::<u128>().prop_map(|id| Value::Guid(uuid::Uuid::from_u128(id))),
             prop::collection::vec(any::<i32>(), 0..3).prop_map(Value::Choices),
         ]

@@ -1,5 +1,6 @@
 //! The whole final state against the model, and the figures of a run.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use concord::ledger::Config;
@@ -86,6 +87,10 @@ pub(crate) fn tell(
 /// Everything that must be so.
 pub(crate) async fn check(seed: u64, size: &Size, (plan, tally, stage): Run<'_>) {
     let mut wrong = Vec::new();
+    let fell: u64 = stage.handlers.iter().map(|one| one.fell.load(Ordering::Relaxed)).sum();
+    if fell > 0 {
+        wrong.push(format!("processes ended by themselves {fell} times"));
+    }
     for side in Side::ALL {
         wrong.extend(model::compare(&plan.said, side, stage.rows(side)));
         wrong.extend(written(size, (plan, tally, stage), side));

@@ -238,6 +238,7 @@ impl<'a> Host<'a> {
         while !self.done.get() {
             sleep(Duration::from_secs(2)).await;
             self.stage.sweep_once(self.any()).await;
+            self.stage.hear_of_poison().await;
             self.tally.borrow_mut().sweeps += 1;
         }
     }

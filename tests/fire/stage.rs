@@ -164,6 +164,20 @@ impl Stage {
         }
     }
 
+    /// Takes what is told of poisoned rows, as whoever watches does: Azurite looks through the messages of
+    /// all queues when it is asked for those of one.
+    pub(crate) async fn hear_of_poison(&self) {
+        loop {
+            let told = steadily(|| self.stores.poisoned.take(32, HIDDEN)).await;
+            for message in &told {
+                steadily(|| self.stores.poisoned.remove(message)).await;
+            }
+            if told.len() < 32 {
+                return;
+            }
+        }
+    }
+
     /// What a sweep found to do; none when it was not finished.
     pub(crate) async fn sweep_once(&self, by: usize) -> Option<u64> {
         let answer = self.handlers[by].post("sweep", envelope::timer()).await?;

@@ -87,7 +87,8 @@ fn title(text: &str) -> String {
 /// Cuts a text to so many characters; `None` when it is short enough.
 pub fn cut(text: &str, max: u32) -> Option<&str> {
     let max = usize::try_from(max).unwrap_or(usize::MAX);
-    let (end, _) = text.char_indices().nth(max)?;
+    // There are never more characters than bytes, and those need not be counted.
+    let (end, _) = (text.len() > max).then(|| text.char_indices().nth(max))??;
     text.get(..end)
 }
 

@@ -100,29 +100,35 @@ impl Envelope<'_> {
 }
 
 fn push(body: &mut Vec<u8>, pieces: &[&str]) {
-    pieces.iter().for_each(|piece| body.extend_from_slice(piece.as_bytes()));
+    for piece in pieces {
+        body.extend_from_slice(piece.as_bytes());
+    }
 }
 
 /// Reads the answer's parts, in order.
 pub(super) fn decode(body: &[u8]) -> Vec<Part> {
-    String::from_utf8_lossy(body)
-        .split("--changesetresponse_")
-        .filter_map(|piece| part(piece.split_once("HTTP/1.1 ")?.1))
-        .collect()
-}
-
-fn part(text: &str) -> Option<Part> {
-    let end = text.find("\r\n\r\n").unwrap_or(text.len());
-    let (head, body) = text.split_at_checked(end)?;
-    let status = head.get(..3)?.parse().ok().and_then(|code| StatusCode::from_u16(code).ok())?;
-    if !status.is_success() {
-        return Some(Part::Refused(Refusal::read(status, body.as_bytes())));
+    let text = String::from_utf8_lossy(body);
+    let (mut parts, mut lines) = (Vec::new(), text.lines());
+    while let Some(line) = lines.next() {
+        if let Some(status) = line.strip_prefix("HTTP/1.1 ") {
+            let code =
+                status.get(..3).and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok());
+            let Some(status) = code else { continue };
+            parts.push(if status.is_success() {
+                Part::Done(Etag::default())
+            } else {
+                let body = lines.by_ref().skip_while(|line| !line.is_empty());
+                let body: String = body.take_while(|line| !line.starts_with("--")).collect();
+                Part::Refused(Refusal::read(status, body.as_bytes()))
+            });
+        } else if let (Some(Part::Done(etag)), Some((name, value))) =
+            (parts.last_mut(), line.split_once(':'))
+            && name.eq_ignore_ascii_case("etag")
+        {
+            value.trim().clone_into(&mut etag.0);
+        }
     }
-    let etag = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("etag").then(|| Etag(value.trim().to_owned()))
-    });
-    Some(Part::Done(etag.unwrap_or_default()))
+    parts
 }
 
 #[cfg(test)]

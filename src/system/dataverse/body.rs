@@ -53,18 +53,15 @@ pub(super) fn state(state: State, hand_off: Option<&HandOff>) -> Vec<u8> {
     .into_bytes()
 }
 
-fn push_row(
-    item: &Item<'_>,
-    table: &Table,
-    bulk: bool,
-    json: &mut Vec<u8>,
-) -> Result<(), Failure> {
+fn push_row(item: &Item<'_>, table: &Table, bulk: bool, json: &mut Vec<u8>) -> Result<(), Failure> {
     json.push(b'{');
     let mut members = Members { json, empty: true };
     if bulk {
         members.name("@odata.type", "").text(&["Microsoft.Dynamics.CRM.", &table.name]);
         match &item.address {
-            Address::Key(_) => members.name("@odata.id", "").text(&[&item.address.reference(table)]),
+            Address::Key(_) => {
+                members.name("@odata.id", "").text(&[&item.address.reference(table)]);
+            }
             Address::Id(id) => members.name(&table.id, "").text(&[&id.to_string()]),
         }
     }
@@ -120,7 +117,9 @@ impl Members<'_> {
 
     fn text(&mut self, pieces: &[&str]) {
         self.json.push(b'"');
-        pieces.iter().for_each(|piece| quote::push_inner(piece, self.json));
+        for piece in pieces {
+            quote::push_inner(piece, self.json);
+        }
         self.json.push(b'"');
     }
 
