@@ -24,7 +24,7 @@ use Line::{Apart, InTurn};
 /// The order of `src/lib.rs`, from what knows nothing to what knows all.
 const ORDER: &[Line] = &[
     // leaves
-    Apart(&["chance", "clock", "digest"]),
+    InTurn(&["chance", "clock", "digest", "quote"]),
     // what is said of the own doing
     InTurn(&["telemetry"]),
     // nouns: no async
