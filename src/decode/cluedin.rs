@@ -20,12 +20,13 @@ const DATA: &str = "Data";
 /// The most codes of one entity.
 const CODES: usize = 10_000;
 
-/// The envelope and the properties of a wrapped event, read in one pass; none when it is anything else,
-/// or when a path may lead through the whole of it.
-pub(super) fn split<'a>(text: &'a str, paths: &Paths) -> Option<(Object<'a>, Object<'a>)> {
+/// The envelope and the properties of a wrapped event, or the members of a flat one, read in one pass; none
+/// when it is anything else, or when a path may lead through the whole of it.
+pub(super) fn split<'a>(text: &'a str, paths: &Paths) -> Option<(Object<'a>, Option<Object<'a>>)> {
     let whole = matches!(paths.schema, Some(Known::At(_)));
     let split = if whole { None } else { json::nested(text, DATA) };
-    split.filter(|(envelope, _)| envelope.get("Id").is_none())
+    // A flat event has an id, and may have a property of that name.
+    split.filter(|(envelope, data)| data.is_none() || envelope.get("Id").is_none())
 }
 
 /// Reads one event or row; one that was [`split`] as its envelope and its properties.

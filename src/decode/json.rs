@@ -99,14 +99,14 @@ pub(crate) fn object<'a>(text: &'a str, place: &str) -> Result<Object<'a>, Fault
     }
 }
 
-/// Reads an object, and in the same pass the object that its member `name` holds: what is beside that
-/// member, and what is in it. None when it is anything else: [`object`] says why.
-pub(crate) fn nested<'a>(text: &'a str, name: &str) -> Option<(Object<'a>, Object<'a>)> {
+/// Reads an object, and in the same pass the object that its member `name` holds, if there is such a member:
+/// what is beside that member, and what is in it. None when it is anything else: [`object`] says why.
+pub(crate) fn nested<'a>(text: &'a str, name: &str) -> Option<(Object<'a>, Option<Object<'a>>)> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let (outer, inner) = reader.deserialize_map(Nested { name }).ok()?;
     reader.end().ok()?;
-    let inner = inner?;
-    (twice(&outer).is_none() && twice(&inner).is_none()).then_some((outer, inner))
+    let once = twice(&outer).or_else(|| twice(inner.as_ref()?)).is_none();
+    once.then_some((outer, inner))
 }
 
 /// A name that stands twice.
@@ -239,7 +239,7 @@ impl<'de> Visitor<'de> for Nested<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut members, mut inner) = (Vec::new(), None);
+        let (mut members, mut inner) = (Vec::with_capacity(USUAL), None);
         while let Some(Text(name)) = map.next_key()? {
             if name == self.name {
                 if inner.replace(map.next_value()?).is_some() {
@@ -315,12 +315,14 @@ mod tests {
             object.0.iter().map(|(name, raw)| format!("{name}={raw}")).collect::<Vec<_>>()
         };
         assert_eq!(
-            (names(&outer), names(&inner)),
+            (names(&outer), names(&inner.unwrap())),
             (vec!["a=1".into(), "c=3".into()], vec!["b=[2]".into()])
         );
+        let (flat, none) = nested(r#"{"a":1}"#, "in").unwrap();
+        assert!(names(&flat) == ["a=1"] && none.is_none());
         for other in [
             "[]",
-            r#"{"a":1}"#,
+            r#"{"a":1,"a":2}"#,
             r#"{"in":1}"#,
             r#"{"in":null}"#,
             r#"{"in":{},"in":{}}"#,

@@ -174,7 +174,7 @@ impl Decoder {
             Shape::CloudEvents | Shape::Events => None,
         };
         match split {
-            Some((object, data)) => Ok(Parsed { object, data: Some(data) }),
+            Some((object, data)) => Ok(Parsed { object, data }),
             None => Ok(Parsed { object: json::object(text, place)?, data: None }),
         }
     }
