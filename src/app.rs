@@ -290,7 +290,7 @@ fn briefing(
 ) -> (Arc<Briefing>, Arc<Figures>) {
     let table = || Arc::clone(&stores.poison);
     let figures = Arc::new(Figures::new(table(), Arc::clone(clock), &Chance::from_system()));
-    let names = maps.destinations().into_iter().map(|to| to.map.clone());
+    let names = maps.destinations().into_iter().map(|to| to.map.to_string());
     let sources = config.sources.keys().map(|system| Id::unread(system));
     let facts = Facts {
         figures: Arc::clone(&figures),

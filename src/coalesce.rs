@@ -36,7 +36,7 @@ impl Stack {
 /// equally new by every clock keep their order of arrival, the later one on top.
 pub fn coalesce(rows: Vec<Mapped>) -> Vec<Stack> {
     let mut named: Vec<(String, Mapped)> =
-        rows.into_iter().map(|mapped| (mapped.row.key.to_string(), mapped)).collect();
+        rows.into_iter().map(|mapped| (mapped.row.key.shown(), mapped)).collect();
     // Stable, so that rows of one key keep their order of arrival.
     named.sort_by(|(key, one), (other_key, other)| {
         one.row.to.map.cmp(&other.row.to.map).then_with(|| key.cmp(other_key))

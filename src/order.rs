@@ -43,8 +43,9 @@ pub struct Tie {
 }
 
 impl Tie {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
+    /// Whether nothing is known of it.
+    pub fn is_empty(&self) -> bool {
+        self.enqueued.is_none() && self.partition.is_none() && self.sequence.is_none()
     }
 }
 

@@ -140,18 +140,18 @@ impl Report {
 
     /// Notes the outcome of a row.
     pub fn tell(&mut self, row: &Arc<Row>, outcome: Outcome) {
-        let map: Arc<str> = row.to.map.as_str().into();
+        let map = Arc::clone(&row.to.map);
         self.count(&map, outcome);
         let (row, key, correlation) = (Some(Arc::clone(row)), None, None);
         self.rows.push(Told { map, outcome, row, key, correlation });
     }
 
     /// Adds the outcomes of another part of the same call.
-    pub fn add(&mut self, other: &Self) {
-        for (place, rows) in &other.outcomes {
-            *self.outcomes.entry(place.clone()).or_default() += rows;
+    pub fn add(&mut self, mut other: Self) {
+        for (place, rows) in other.outcomes {
+            *self.outcomes.entry(place).or_default() += rows;
         }
-        self.rows.extend(other.rows.iter().cloned());
+        self.rows.append(&mut other.rows);
     }
 
     /// The sums over all maps.

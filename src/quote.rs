@@ -1,5 +1,11 @@
-//! Texts as JSON strings: how far one goes without an escape, and how it is written. Eight bytes at a time,
-//! because every byte of an event passes here several times.
+//! Texts, moments and ids as JSON strings: what serde makes of them, in a fraction of the time. Eight bytes
+//! at a time, because every byte of an event passes here several times.
+
+use std::io::Write as _;
+
+use jiff::tz::Offset;
+use jiff::{Timestamp, civil::Date};
+use uuid::Uuid;
 
 use crate::digest::digit;
 
@@ -9,20 +15,29 @@ const WORD: usize = 8;
 const ONES: u64 = u64::MAX / 255;
 const TOPS: u64 = ONES << 7;
 
-/// The length of the stretch in front that a JSON string may hold as it is: up to the next quote,
-/// backslash or control character.
-pub fn plain(bytes: &[u8]) -> usize {
+/// Appends the stretch in front that a JSON string may hold as it is, up to the next quote, backslash or
+/// control character, and answers its length. Whole words are written and what is too much of the last is
+/// taken back: stretches are short, and a copy of a length that nobody knew costs more.
+#[inline]
+pub fn push_plain(bytes: &[u8], to: &mut Vec<u8>) -> usize {
     let mut rest = bytes;
     while let Some((word, after)) = rest.split_first_chunk::<WORD>() {
+        to.extend_from_slice(word);
         let special = special(u64::from_le_bytes(*word));
         if special != 0 {
-            return bytes.len() - rest.len() + special.trailing_zeros() as usize / 8;
+            let plain = special.trailing_zeros() as usize / 8;
+            to.truncate(to.len() + plain - WORD);
+            return bytes.len() - rest.len() + plain;
         }
         rest = after;
     }
-    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    let end = rest.iter().position(special).unwrap_or(rest.len());
-    bytes.len() - rest.len() + end
+    for (at, byte) in rest.iter().enumerate() {
+        if matches!(byte, b'"' | b'\\' | 0..0x20) {
+            return bytes.len() - rest.len() + at;
+        }
+        to.push(*byte);
+    }
+    bytes.len()
 }
 
 /// The topmost bit of each byte that needs an escape; above the lowest of them others may be set too.
@@ -42,16 +57,16 @@ pub fn push(text: &str, json: &mut Vec<u8>) {
 /// The same without the quotes around it.
 pub fn push_inner(text: &str, json: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
-    json.reserve(rest.len());
+    json.reserve(rest.len() + WORD);
     loop {
-        let (stretch, after) = rest.split_at_checked(plain(rest)).unwrap_or_default();
-        json.extend_from_slice(stretch);
-        let Some((byte, after)) = after.split_first() else { return };
+        let plain = push_plain(rest, json);
+        let (Some(byte), Some(after)) = (rest.get(plain), rest.get(plain + 1..)) else { return };
         push_escaped(*byte, json);
         rest = after;
     }
 }
 
+#[inline]
 fn push_escaped(byte: u8, json: &mut Vec<u8>) {
     let short = match byte {
         b'"' | b'\\' => byte,
@@ -66,6 +81,64 @@ fn push_escaped(byte: u8, json: &mut Vec<u8>) {
         }
     };
     json.extend_from_slice(&[b'\\', short]);
+}
+
+/// Appends a moment as a JSON string, as `jiff` writes it: in UTC, with as many decimals as it has.
+pub fn push_time(moment: Timestamp, json: &mut Vec<u8>) {
+    let at = Offset::UTC.to_datetime(moment);
+    json.push(b'"');
+    push_day(at.date(), json);
+    let [hour, minute, second] = [at.hour(), at.minute(), at.second()].map(two);
+    let mut text = *b"T00:00:00";
+    for (place, digits) in text.chunks_exact_mut(3).zip([hour, minute, second]) {
+        if let [_, digit @ ..] = place {
+            digit.copy_from_slice(&digits);
+        }
+    }
+    json.extend_from_slice(&text);
+    let mut rest = at.subsec_nanosecond().unsigned_abs();
+    if rest > 0 {
+        let mut decimals = *b".000000000";
+        for place in decimals.iter_mut().skip(1).rev() {
+            *place += u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+        }
+        let zeros = decimals.iter().rev().take_while(|digit| **digit == b'0').count();
+        json.extend_from_slice(decimals.get(..decimals.len() - zeros).unwrap_or_default());
+    }
+    json.extend_from_slice(b"Z\"");
+}
+
+/// Appends a day as a JSON string, as `jiff` writes it.
+pub fn push_date(day: Date, json: &mut Vec<u8>) {
+    json.push(b'"');
+    push_day(day, json);
+    json.push(b'"');
+}
+
+fn push_day(day: Date, json: &mut Vec<u8>) {
+    if day.year() < 0 {
+        let _infallible = write!(json, "{day}");
+        return;
+    }
+    let [century, year] = [day.year() / 100, day.year() % 100].map(i16::to_le_bytes);
+    let [[a, b], [c, d]] = [century, year].map(|[number, _]| two(number.cast_signed()));
+    let [[e, f], [g, h]] = [day.month(), day.day()].map(two);
+    json.extend_from_slice(&[a, b, c, d, b'-', e, f, b'-', g, h]);
+}
+
+/// The two digits of a number below a hundred.
+fn two(number: i8) -> [u8; 2] {
+    let number = number.unsigned_abs();
+    [digit(number / 10), digit(number % 10)]
+}
+
+/// Appends an id as a JSON string.
+pub fn push_id(id: Uuid, json: &mut Vec<u8>) {
+    let mut text = *b"\"00000000-0000-0000-0000-000000000000\"";
+    let [_, inner @ .., _] = &mut text;
+    id.hyphenated().encode_lower(inner);
+    json.extend_from_slice(&text);
 }
 
 #[cfg(test)]
@@ -83,12 +156,33 @@ mod tests {
         }
 
         #[test]
+        fn moments_days_and_ids_are_written_as_serde_writes_them(
+            seconds in prop_oneof![any::<i32>().prop_map(i64::from), -377_705_023_201..253_402_207_200_i64],
+            nanoseconds in prop_oneof![Just(0), 0..1_000_i32, (0..1_000).prop_map(|n| n * 1_000_000), 0..1_000_000_000],
+            id in any::<u128>(),
+        ) {
+            let moment = Timestamp::new(seconds, nanoseconds).unwrap();
+            let (day, id) = (Offset::UTC.to_datetime(moment).date(), Uuid::from_u128(id));
+            let mut json = Vec::new();
+            push_time(moment, &mut json);
+            push_date(day, &mut json);
+            push_id(id, &mut json);
+            let expected = [
+                serde_json::to_string(&moment), serde_json::to_string(&day), serde_json::to_string(&id),
+            ];
+            let expected: String = expected.into_iter().map(Result::unwrap).collect();
+            prop_assert_eq!(String::from_utf8(json).unwrap(), expected);
+        }
+
+        #[test]
         fn a_stretch_ends_at_the_first_byte_that_needs_an_escape(
             bytes in prop::collection::vec(any::<u8>(), 0..60),
         ) {
             let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
             let expected = bytes.iter().position(special).unwrap_or(bytes.len());
-            prop_assert_eq!(plain(&bytes), expected);
+            let mut copy = vec![b'>'];
+            prop_assert_eq!(push_plain(&bytes, &mut copy), expected);
+            prop_assert_eq!(&copy[1..], &bytes[..expected]);
         }
     }
 }

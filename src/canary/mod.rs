@@ -292,7 +292,7 @@ fn row_of(map: &Map, canary: &Canary, stamp: &str, at: Timestamp) -> Row {
     let mut values: Vec<(Arc<str>, Value)> = canary.set.iter().map(cell).collect();
     values.push((canary.stamp.as_str().into(), Value::Text(stamp.to_owned())));
     let to = Destination {
-        map: map.name.to_string(),
+        map: Arc::clone(&map.name),
         system: map.system.clone(),
         table: table(map).to_owned(),
         key: canary.key.keys().cloned().collect(),

@@ -39,5 +39,5 @@ pub(super) fn source<'s>(
 }
 
 fn all(maps: &Maps) -> Vec<String> {
-    maps.destinations().iter().map(|to| to.map.clone()).collect()
+    maps.destinations().iter().map(|to| to.map.to_string()).collect()
 }

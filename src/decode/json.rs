@@ -73,7 +73,7 @@ pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
 /// The text of a string without escapes.
 pub(crate) fn plain(raw: &RawValue) -> Option<&str> {
     let text = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    (!text.as_bytes().contains(&b'\\')).then_some(text)
+    memchr::memchr(b'\\', text.as_bytes()).is_none().then_some(text)
 }
 
 /// A string's text, or a number or boolean as it was written; none for null, objects and arrays.

@@ -7,6 +7,7 @@
 //! goes only after the children were woken, so that a crash in between wakes them again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -20,18 +21,18 @@ use crate::store::Operation;
 impl Ledger {
     /// Marks the entries of these rows (map and key), but those that are there already. Answers in
     /// order whether each is there.
-    pub async fn expect(&self, rows: &[(String, Key)]) -> Result<Vec<bool>, Fault> {
+    pub async fn expect(&self, rows: &[(Arc<str>, Key)]) -> Result<Vec<bool>, Fault> {
         self.mark(rows, true).await
     }
 
     /// Takes the marks away from those of these rows (map and key) that are there.
-    pub async fn met(&self, rows: &[(String, Key)]) -> Result<(), Fault> {
+    pub async fn met(&self, rows: &[(Arc<str>, Key)]) -> Result<(), Fault> {
         self.mark(rows, false).await.map(drop)
     }
 
-    async fn mark(&self, rows: &[(String, Key)], expected: bool) -> Result<Vec<bool>, Fault> {
-        let slot = |(map, key): &(String, Key)| self.slot(map, key);
-        let once: BTreeMap<Slot, &(String, Key)> =
+    async fn mark(&self, rows: &[(Arc<str>, Key)], expected: bool) -> Result<Vec<bool>, Fault> {
+        let slot = |(map, key): &(Arc<str>, Key)| self.slot(map, key);
+        let once: BTreeMap<Slot, &(Arc<str>, Key)> =
             rows.iter().map(|row| (slot(row), row)).collect();
         let marks = once.into_iter().map(|(slot, (_, key))| {
             let mark = Mark { slot, key: key.clone(), expected, there: false };

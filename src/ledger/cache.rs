@@ -6,7 +6,7 @@
 //! look, never a wrong write: applied versions only move on, so what is superseded stays superseded, and
 //! everything else is decided again under the entry's version.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
 use indexmap::IndexMap;
@@ -28,10 +28,36 @@ pub(super) struct Cache {
     generations: Mutex<Generations>,
 }
 
-type Name = [u64; 2];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Name([u64; 2]);
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0[0]);
+    }
+}
+
+/// A name is a hash already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |sum, byte| sum.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// One stretch of memory that is given back as a whole: what is remembered for long must not lie among
 /// what is needed for a moment.
-type Entries = IndexMap<Name, Known>;
+type Entries = IndexMap<Name, Known, BuildHasherDefault<AsItIs>>;
 
 /// A quiet entry, in few bytes.
 #[derive(Clone, Debug)]
@@ -119,7 +145,7 @@ impl Cache {
 
     fn name(&self, slot: &Slot) -> Name {
         let [one, other] = &self.names;
-        [one.hash_one(slot), other.hash_one(slot)]
+        Name([one.hash_one(slot), other.hash_one(slot)])
     }
 
     /// Reads rows without what is not remembered of them.
@@ -165,7 +191,7 @@ impl Generations {
             return;
         }
         if self.young.len() >= half && !self.young.contains_key(&name) {
-            let young = IndexMap::with_capacity(half);
+            let young = Entries::with_capacity_and_hasher(half, BuildHasherDefault::default());
             self.old = std::mem::replace(&mut self.young, young);
         }
         self.young.insert(name, known);

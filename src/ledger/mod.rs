@@ -31,6 +31,7 @@ mod claim;
 pub mod decide;
 mod doubt;
 pub mod entry;
+mod head;
 mod index;
 pub mod layout;
 mod leave;

@@ -25,7 +25,7 @@ const LONGEST: usize = 400;
 impl Slot {
     /// The slot of a key of a map that has this many buckets.
     pub fn of(map: &str, key: &Key, buckets: u32) -> Self {
-        Self::of_text(map, &key.to_string(), buckets)
+        Self::of_text(map, &key.shown(), buckets)
     }
 
     /// The same for a key as it is shown: nothing but that text decides where an entry stands.

@@ -13,27 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Applied, Entry, Intent, Left, Loose, Version};
 use super::place::{Place, Places};
-use super::{Depth, Ledger, Looked, Slot};
+use super::{Depth, Ledger, Looked, Slot, head};
 use crate::change::Correlation;
 use crate::fault::{Fault, Kind};
 use crate::order::Order;
 use crate::row::{Action, Key, RowHash};
 use crate::store::{Entity, Property};
-
-/// A version without its row, and where that stands.
-#[derive(Serialize)]
-struct Head<'e, M> {
-    order: &'e Order,
-    hash: RowHash,
-    map: u32,
-    correlation: Correlation,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    of: Option<uuid::Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<Place>,
-    #[serde(flatten)]
-    more: M,
-}
 
 /// What is read back of one that is applied.
 #[derive(Deserialize)]
@@ -66,19 +51,6 @@ struct Coming {
     lease: jiff::Timestamp,
 }
 
-#[derive(Serialize)]
-struct Settled {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<uuid::Uuid>,
-    settled: jiff::Timestamp,
-}
-
-#[derive(Serialize)]
-struct Claimed {
-    claim: super::Claim,
-    lease: jiff::Timestamp,
-}
-
 impl Ledger {
     /// What is to be written so that `before` becomes `next`: all of it when nothing is stored yet, else
     /// the parts that differ. The row that is intended may be at hand as `json`. Answers where the rows
@@ -96,16 +68,12 @@ impl Ledger {
         let places = self.write_rows(&mut entity, before, (next, json)).await?;
         let was = &before.entry;
         if next.applied != was.applied || places.applied != before.places.applied {
-            let applied = next.applied.as_ref().map(|Applied { version, target_id, at }| {
-                head(version, places.applied, Settled { id: *target_id, settled: *at })
-            });
-            put(&mut entity, "applied", applied.as_ref())?;
+            let head = next.applied.as_ref().map(|applied| head::applied(applied, places.applied));
+            put_json(&mut entity, "applied", head.unwrap_or_default());
         }
         if next.intent != was.intent || places.intent != before.places.intent {
-            let intent = next.intent.as_ref().map(|Intent { version, claim, lease }| {
-                head(version, places.intent, Claimed { claim: *claim, lease: *lease })
-            });
-            put(&mut entity, "intent", intent.as_ref())?;
+            let head = next.intent.as_ref().map(|intent| head::intent(intent, places.intent));
+            put_json(&mut entity, "intent", head.unwrap_or_default());
         }
         if next.loose != was.loose {
             put(&mut entity, "loose", (!next.loose.is_empty()).then_some(&next.loose))?;
@@ -204,27 +172,15 @@ impl Ledger {
     }
 }
 
-fn head<M>(version: &Version, at: Option<Place>, more: M) -> Head<'_, M> {
-    let Version { order, hash, map_version, correlation, thing, .. } = version;
-    let (map, correlation) = (*map_version, *correlation);
-    Head { order, hash: *hash, map, correlation, of: *thing, at, more }
-}
-
 /// Writes a part, or leaves it empty.
 fn put<T: Serialize>(entity: &mut Entity, name: &str, part: Option<&T>) -> Result<(), Fault> {
-    let json = match part {
-        Some(part) => json(part, 384)?,
-        None => String::new(),
-    };
-    entity.properties.insert(name.to_owned(), Property::Text(json));
+    let json = part.map(serde_json::to_string).transpose().map_err(unreadable)?;
+    put_json(entity, name, json.unwrap_or_default());
     Ok(())
 }
 
-/// A part as JSON that has about this length.
-fn json(part: &impl Serialize, length: usize) -> Result<String, Fault> {
-    let mut json = Vec::with_capacity(length);
-    serde_json::to_writer(&mut json, part).map_err(unreadable)?;
-    String::from_utf8(json).map_err(unreadable)
+fn put_json(entity: &mut Entity, name: &str, json: String) {
+    entity.properties.insert(name.to_owned(), Property::Text(json));
 }
 
 fn get<T: DeserializeOwned>(entity: &Entity, name: &str) -> Result<Option<T>, Fault> {

@@ -258,7 +258,7 @@ fn destination(
     }
     secured.extend(all().filter(|(_, plan)| secures(plan)).map(|(column, _)| column.to_string()));
     Destination {
-        map: file.map.clone(),
+        map: file.map.as_str().into(),
         version: file.version,
         contract,
         system: file.to.system.clone(),

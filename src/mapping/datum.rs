@@ -48,7 +48,7 @@ impl<'a> Datum<'a> {
 
     fn of_string(text: &'a str) -> Self {
         let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
-        if !inner.contains('\\') {
+        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
             return Self::Text(inner.into());
         }
         match serde_json::from_str::<String>(text) {

@@ -227,7 +227,7 @@ impl Map {
             key.push((Arc::clone(column), datum.into_value().ok_or_else(missing)?));
         }
         let key = Key(key);
-        let length = key.to_string().len();
+        let length = key.shown().len();
         if length > LONGEST_KEY {
             let text = format!("the key has {length} bytes; {LONGEST_KEY} are the most");
             return Err(Fault::new(fault::Kind::TooLong, text));

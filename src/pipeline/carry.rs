@@ -78,7 +78,7 @@ impl Pipeline {
         let mut carried: Vec<Carried> = refused.chain(opened).collect();
         let mut stacks = by_map(coalesce(std::mem::take(&mut read.rows)));
         for name in self.maps.levels().iter().flatten() {
-            for stack in stacks.remove(name).unwrap_or_default() {
+            for stack in stacks.remove(name.as_str()).unwrap_or_default() {
                 let stop = carried.iter().any(|one| matches!(one.became, Carrying::Failed(_)));
                 let one = if stop { Carrying::Left } else { self.carry(&stack.newest, time).await };
                 carried.push(told(&stack.newest.row, one));
@@ -175,7 +175,7 @@ impl Pipeline {
 
 fn told(row: &Row, became: Carrying) -> Carried {
     Carried {
-        map: Some(row.to.map.as_str().into()),
+        map: Some(Arc::clone(&row.to.map)),
         table: Some((row.to.system.clone(), row.to.table.clone())),
         key: Some(row.to.shown(&row.key)),
         became,

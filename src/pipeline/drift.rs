@@ -87,7 +87,7 @@ impl Drift {
             tracing::warn!(
                 system = to.system,
                 table = to.table,
-                map = to.map,
+                map = &*to.map,
                 column,
                 "column_gone"
             );

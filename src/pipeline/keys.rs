@@ -50,7 +50,7 @@ impl Pipeline {
         let mut open = Vec::new();
         for (name, ids) in maps {
             let Some(map) = self.maps.get(&name) else { continue };
-            let of_map = |mapped: &Mapped| mapped.row.to.map == *name;
+            let of_map = |mapped: &Mapped| mapped.row.to.map == name;
             let (own, others) = std::mem::take(&mut read.rows).into_iter().partition(of_map);
             read.rows = others;
             let own: Vec<Mapped> = own;
@@ -135,7 +135,7 @@ impl Pipeline {
         time: Time,
     ) -> Vec<Part> {
         let settled: HashSet<(&str, String)> = parts.iter().flat_map(settled).collect();
-        left.retain(|one| settled.contains(&(one.mapped.row.to.map.as_str(), one.now.to_string())));
+        left.retain(|one| settled.contains(&(&*one.mapped.row.to.map, one.now.to_string())));
         let mut done = Vec::new();
         while !left.is_empty() {
             let mut met = HashSet::new();
@@ -238,7 +238,7 @@ fn settled(part: &Part) -> impl Iterator<Item = (&str, String)> {
         | Outcome::Poisoned(_) => false,
     });
     let rows = done.filter_map(|told| told.row.as_ref());
-    rows.map(|row| (row.to.map.as_str(), row.key.to_string()))
+    rows.map(|row| (&*row.to.map, row.key.to_string()))
 }
 
 /// The thing that a change of an environment is about: a row, or a pair of rows.

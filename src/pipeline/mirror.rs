@@ -79,7 +79,7 @@ impl Mirror {
     /// Over the target that holds the table.
     pub fn new(config: &Config, target: Arc<dyn Target>) -> Self {
         let to = Destination {
-            map: "poison".to_owned(),
+            map: "poison".into(),
             system: config.system.clone(),
             table: config.table.clone(),
             key: vec![config.columns.id.clone()],

@@ -125,7 +125,7 @@ impl Pipeline {
         let asks = (ASKED, Outcome::Asked);
         open.extend(self.keep(delivery, (&read, asked), asks, &mut report).await);
         for part in parts {
-            report.add(&part.report);
+            report.add(part.report);
             open.extend(part.open);
         }
         self.conclude(delivery, (&read.members, open, spared), &mut report).await;

@@ -52,9 +52,9 @@ impl Pipeline {
             return Ok(rest);
         }
         self.parking.put(&parked).await?;
-        let keys: Vec<(String, Key)> = parents.iter().flatten().cloned().collect();
+        let keys: Vec<(Arc<str>, Key)> = parents.iter().flatten().cloned().collect();
         let there = self.ledger.expect(&keys).await?;
-        let there: HashSet<&(String, Key)> =
+        let there: HashSet<&(Arc<str>, Key)> =
             keys.iter().zip(there).filter(|(_, there)| *there).map(|(key, _)| key).collect();
         let mut again = BTreeMap::<Duration, Vec<Parked>>::new();
         for (one, parents) in parked.into_iter().zip(&parents) {
@@ -75,7 +75,7 @@ impl Pipeline {
     }
 
     /// What an open row waits for, and the entries that a write of it would settle.
-    fn waiting(&self, members: &[Member], open: &Open) -> Option<(Parked, Vec<(String, Key)>)> {
+    fn waiting(&self, members: &[Member], open: &Open) -> Option<(Parked, Vec<(Arc<str>, Key)>)> {
         let row = open.row.as_ref().filter(|_| open.fault.act() == Act::Park)?;
         let member = members.get(open.member)?;
         let (column, lookup) = missing(row, &open.fault)?;
@@ -91,7 +91,7 @@ impl Pipeline {
         };
         let about = About {
             system: Arc::clone(&member.system),
-            map: row.to.map.clone(),
+            map: row.to.map.to_string(),
             key: row.to.shown(&row.key),
             child: Name::of(row).id(),
             column: column.to_string(),
@@ -102,14 +102,14 @@ impl Pipeline {
             tries: wait.tries,
             ours: !parents.is_empty(),
         };
-        let only = vec![row.to.map.clone()];
+        let only = vec![row.to.map.to_string()];
         let event = Event { only, wait: Some(wait), ..member.event.clone() };
         Some((Parked { about, event }, parents))
     }
 
     /// The ledger entries of the row that a lookup means: one for each map that writes its table by the
     /// columns of the lookup.
-    fn written(&self, row: &Row, lookup: &Lookup) -> Vec<(String, Key)> {
+    fn written(&self, row: &Row, lookup: &Lookup) -> Vec<(Arc<str>, Key)> {
         let maps = self.maps.destinations().into_iter();
         let maps = maps.filter(|to| to.system == row.to.system && *to.table == *lookup.table);
         let key = |columns: &[String]| {
@@ -120,7 +120,7 @@ impl Pipeline {
             (columns.len() == lookup.by.len())
                 .then(|| columns.iter().map(value).collect::<Option<Vec<_>>>().map(Key))?
         };
-        maps.filter_map(|to| Some((to.map.clone(), key(&to.key)?))).collect()
+        maps.filter_map(|to| Some((Arc::clone(&to.map), key(&to.key)?))).collect()
     }
 
     /// The event without the lookup that closes a circle, if what it waits for waits for itself.
@@ -165,7 +165,7 @@ impl Pipeline {
             return Ok(());
         }
         self.rouse(rows).await?;
-        let keys: Vec<_> = rows.iter().map(|row| (row.to.map.clone(), row.key.clone())).collect();
+        let keys: Vec<_> = rows.iter().map(|row| (Arc::clone(&row.to.map), row.key.clone())).collect();
         self.ledger.met(&keys).await
     }
 
@@ -245,7 +245,7 @@ impl Pipeline {
     }
 
     /// What the ledger knows of a row that somebody waits for.
-    async fn standing(&self, entries: &[(String, Key)]) -> String {
+    async fn standing(&self, entries: &[(Arc<str>, Key)]) -> String {
         let mut standing = "which no map writes by these columns";
         for (map, key) in entries {
             standing = match self.ledger.entry(map, key).await {

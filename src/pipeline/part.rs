@@ -45,7 +45,10 @@ impl Pipeline {
     ) -> Vec<Part> {
         let mut systems = BTreeMap::<String, Vec<Stack>>::new();
         for stack in coalesce(rows) {
-            systems.entry(stack.newest.row.to.system.clone()).or_default().push(stack);
+            match systems.get_mut(&stack.newest.row.to.system) {
+                Some(stacks) => stacks.push(stack),
+                None => _ = systems.insert(stack.newest.row.to.system.clone(), vec![stack]),
+            }
         }
         let time = if systems.len() > 1 { time.at_most(PATIENCE) } else { time };
         // Nobody waits for a target that is away when all that are meant are.
@@ -72,7 +75,7 @@ impl Pipeline {
         }
         let mut maps = by_map(stacks);
         for level in self.maps.levels() {
-            let due = level.iter().filter_map(|map| maps.remove(map)).collect();
+            let due = level.iter().filter_map(|map| maps.remove(map.as_str())).collect();
             self.level(due, members, time, &mut part).await;
         }
         if breaks {
@@ -98,7 +101,7 @@ impl Pipeline {
                 _ => rows.map(|row| Name::of(row)).collect(),
             };
             let flows = due.into_iter().map(|stacks| {
-                let map = stacks.first().map_or("", |stack| stack.newest.row.to.map.as_str());
+                let map = stacks.first().map_or("", |stack| &*stack.newest.row.to.map);
                 let name = format!("map {map}");
                 trace::stage(name, self.flow(stacks, members, time))
             });
@@ -121,17 +124,17 @@ fn left(stacks: Vec<Stack>, fault: &Fault) -> Vec<Open> {
         stacks.into_iter().flat_map(|stack| std::iter::once(stack.newest).chain(stack.older));
     let open = rows.map(|mapped| Open {
         member: mapped.event,
-        map: Some(mapped.row.to.map.as_str().into()),
+        map: Some(Arc::clone(&mapped.row.to.map)),
         fault: fault.clone(),
         row: Some(mapped.row),
     });
     open.collect()
 }
 
-pub(super) fn by_map(stacks: Vec<Stack>) -> BTreeMap<String, Vec<Stack>> {
-    let mut maps = BTreeMap::<String, Vec<_>>::new();
+pub(super) fn by_map(stacks: Vec<Stack>) -> BTreeMap<Arc<str>, Vec<Stack>> {
+    let mut maps = BTreeMap::<Arc<str>, Vec<_>>::new();
     for stack in stacks {
-        maps.entry(stack.newest.row.to.map.clone()).or_default().push(stack);
+        maps.entry(Arc::clone(&stack.newest.row.to.map)).or_default().push(stack);
     }
     maps
 }

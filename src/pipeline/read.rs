@@ -240,7 +240,7 @@ impl Read {
     pub(super) fn without(&mut self, stopped: impl Fn(&str) -> bool) -> Vec<(usize, Arc<str>)> {
         let mut out = Vec::new();
         for mapped in &self.rows {
-            out.push((mapped.event, Arc::from(mapped.row.to.map.as_str())));
+            out.push((mapped.event, Arc::clone(&mapped.row.to.map)));
         }
         for (member, refusal) in &self.refusals {
             out.extend(refusal.map.iter().map(|map| (*member, Arc::clone(map))));

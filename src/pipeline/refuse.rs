@@ -58,7 +58,7 @@ pub(super) fn refusal(row: &Row, member: &Member, mut fault: Fault) -> Refusal {
     let key = row.to.shown(&row.key);
     Refusal {
         system: Arc::clone(&member.system),
-        map: Some(row.to.map.as_str().into()),
+        map: Some(Arc::clone(&row.to.map)),
         key: Some(key),
         event: Event { wait: None, ..member.event.clone() },
         fault,

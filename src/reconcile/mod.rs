@@ -152,7 +152,7 @@ impl Reconciler {
     /// Begins the nightly comparison of all maps; the work queue carries it.
     pub async fn night(&self) -> Result<usize, Fault> {
         let maps: Vec<String> =
-            self.pipeline.maps.destinations().iter().map(|to| to.map.clone()).collect();
+            self.pipeline.maps.destinations().iter().map(|to| to.map.to_string()).collect();
         let wish =
             Wish { depth: self.config.nightly, repair: self.config.repair, ..Wish::default() };
         let pieces = self.begin(&maps, wish).await?;

@@ -104,14 +104,14 @@ impl Planner {
                 }
             }
         }
-        let mut by_map = BTreeMap::<String, Vec<Arc<Row>>>::new();
+        let mut by_map = BTreeMap::<Arc<str>, Vec<Arc<Row>>>::new();
         for stack in coalesce(rows) {
             let row = stack.newest.row;
-            by_map.entry(row.to.map.clone()).or_default().push(row);
+            by_map.entry(Arc::clone(&row.to.map)).or_default().push(row);
         }
         let levels = pipeline.maps.levels().iter().flatten();
         for name in levels {
-            let Some(rows) = by_map.remove(name) else { continue };
+            let Some(rows) = by_map.remove(name.as_str()) else { continue };
             let Some(map) = pipeline.maps.get(name) else { continue };
             let ground = self.ground(map).await?;
             for rows in rows.chunks(BATCH) {

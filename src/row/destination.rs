@@ -1,5 +1,7 @@
 //! Where the rows of one map go, what may be done to them there, and what is remembered and shown.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Key, State, Value};
@@ -8,7 +10,7 @@ use super::{Action, Key, State, Value};
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Destination {
     /// The map's name.
-    pub map: String,
+    pub map: Arc<str>,
     /// The map's version, stored with every row written.
     pub version: u32,
     /// The hash of the map's contract: what it reads and what it writes.
@@ -77,7 +79,7 @@ impl Destination {
     /// A key as it may be shown: masked when one of its columns is secured.
     pub fn shown(&self, key: &Key) -> String {
         let secured = key.0.iter().any(|(column, _)| self.secures(column));
-        if secured { MASK.to_owned() } else { key.to_string() }
+        if secured { MASK.to_owned() } else { key.shown() }
     }
 
     /// An action as it may be shown: values of secured columns are masked.

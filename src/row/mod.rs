@@ -7,7 +7,7 @@ mod destination;
 mod json;
 mod value;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -163,6 +163,15 @@ pub struct RowHash([u8; 16]);
 impl RowHash {
     /// Stands where a hash was that is no longer believed. No row has it.
     pub const DOUBTED: Self = Self([0xff; 16]);
+
+    /// Its hexadecimal digits.
+    pub fn digits(self) -> [u8; 32] {
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[digest::digit(byte >> 4), digest::digit(byte & 15)]);
+        }
+        digits
+    }
 }
 
 impl Serialize for RowHash {
@@ -181,11 +190,7 @@ impl<'de> Deserialize<'de> for RowHash {
 
 impl fmt::Display for RowHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; 32];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
-            pair.copy_from_slice(&[digest::digit(byte >> 4), digest::digit(byte & 15)]);
-        }
-        f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
@@ -199,30 +204,39 @@ impl fmt::Debug for RowHash {
 /// value are escaped with a backslash. Two keys of one map are equal exactly when these texts are.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (_, value)) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_char(',')?;
-            }
-            if let Value::Text(text) = value {
-                escaped(text, f)?;
-            } else {
-                escaped(&value.to_string(), f)?;
-            }
-        }
-        Ok(())
+        f.write_str(&self.shown())
     }
 }
 
-fn escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Key {
+    /// What is shown of it.
+    pub fn shown(&self) -> String {
+        let mut shown = String::with_capacity(64);
+        for (index, (_, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                shown.push(',');
+            }
+            if let Value::Text(text) = value {
+                push_escaped(text, &mut shown);
+            } else {
+                push_escaped(&value.to_string(), &mut shown);
+            }
+        }
+        shown
+    }
+}
+
+fn push_escaped(text: &str, to: &mut String) {
     let mut rest = text;
-    while let Some((start, end)) = rest.find([',', '\\']).and_then(|at| rest.split_at_checked(at)) {
-        f.write_str(start)?;
-        f.write_char('\\')?;
+    while let Some(at) = memchr::memchr2(b',', b'\\', rest.as_bytes()) {
+        let (start, end) = rest.split_at_checked(at).unwrap_or_default();
+        to.push_str(start);
+        to.push('\\');
         let (special, after) = end.split_at_checked(1).unwrap_or_default();
-        f.write_str(special)?;
+        to.push_str(special);
         rest = after;
     }
-    f.write_str(rest)
+    to.push_str(rest);
 }
 
 #[cfg(test)]

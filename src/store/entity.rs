@@ -72,7 +72,7 @@ fn member(name: &str, ending: &str, json: &mut Vec<u8>) {
 
 fn text(text: &str, json: &mut Vec<u8>) {
     // Both begin with this byte, which is rare and quickly looked for.
-    if !text.as_bytes().contains(&0xe2) {
+    if memchr::memchr(0xe2, text.as_bytes()).is_none() {
         return quote::push(text, json);
     }
     json.push(b'"');

@@ -75,7 +75,7 @@ pub(super) fn check(partition: &str, operations: &[Operation]) -> Result<(), Err
         return Err(Error::Invalid { reason });
     }
     check_key("partition", partition)?;
-    let mut rows = HashSet::new();
+    let mut rows = HashSet::with_capacity(operations.len());
     for (index, operation) in operations.iter().enumerate() {
         check_key("row", operation.row())?;
         if !rows.insert(operation.row()) {

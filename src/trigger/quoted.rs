@@ -39,8 +39,10 @@ impl<'b> Reader<'b> {
     /// Steps over a name without escapes, and the colon behind it.
     pub(super) fn name(&mut self) -> Option<&'b str> {
         self.mark(b'"')?;
-        let name = self.run();
-        self.mark(b'"')?;
+        let end = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+        let (name, _) = self.rest().split_at_checked(self.rest().iter().position(end)?)?;
+        self.at += name.len();
+        (self.next()? == b'"').then_some(())?;
         self.mark(b':')?;
         std::str::from_utf8(name).ok()
     }
@@ -48,7 +50,8 @@ impl<'b> Reader<'b> {
     /// Steps over a string that holds an array of at most `most` strings, and answers their texts.
     pub(super) fn batch(&mut self, most: usize) -> Option<Vec<Bytes>> {
         self.mark(b'"')?;
-        let mut buffer = Vec::with_capacity(self.bytes.len() - self.at);
+        // Whatever is copied is copied by the word.
+        let mut buffer = Vec::with_capacity(self.bytes.len() - self.at + size_of::<u64>());
         let mut ends = Vec::new();
         self.inner(&['['])?;
         let mut mark = self.inner(&['"', ']'])?;
@@ -76,7 +79,7 @@ impl<'b> Reader<'b> {
     fn text(&mut self, buffer: &mut Vec<u8>) -> Option<()> {
         loop {
             // What has no escape in the outer string has none in the inner.
-            buffer.extend_from_slice(self.run());
+            self.at += quote::push_plain(self.rest(), buffer);
             if self.rest().starts_with(QUOTE) {
                 self.at += QUOTE.len();
                 buffer.push(b'"');
@@ -108,13 +111,6 @@ impl<'b> Reader<'b> {
                 char => return marks.contains(&char).then_some(char),
             }
         }
-    }
-
-    /// The bytes up to the next quote, escape or character that must not stand in a string.
-    fn run(&mut self) -> &'b [u8] {
-        let (run, _) = self.rest().split_at_checked(quote::plain(self.rest())).unwrap_or_default();
-        self.at += run.len();
-        run
     }
 
     fn rest(&self) -> &'b [u8] {

@@ -92,7 +92,7 @@ impl Desk {
 
     /// Every map, and every source for what no map could read.
     fn partitions(&self) -> Vec<String> {
-        let maps = self.app.maps.destinations().into_iter().map(|to| to.map.clone());
+        let maps = self.app.maps.destinations().into_iter().map(|to| to.map.to_string());
         let sources = self.app.config.sources.keys().map(|system| Id::unread(system));
         maps.chain(sources).collect()
     }

@@ -18,7 +18,7 @@ team = "${TEAM}"
     let row =
         map.row(&change(r#"{"Name":" A ","contact":"C-1","status":"Closed"}"#)).unwrap().unwrap();
     assert_eq!(
-        (row.to.map.as_str(), row.to.version, row.to.table.as_str()),
+        (&*row.to.map, row.to.version, row.to.table.as_str()),
         ("customer", 3, "account")
     );
     assert_eq!(row.key.to_string(), "00:104711");

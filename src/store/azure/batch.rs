@@ -107,28 +107,46 @@ fn push(body: &mut Vec<u8>, pieces: &[&str]) {
 
 /// Reads the answer's parts, in order.
 pub(super) fn decode(body: &[u8]) -> Vec<Part> {
-    let text = String::from_utf8_lossy(body);
-    let (mut parts, mut lines) = (Vec::new(), text.lines());
+    let (mut parts, mut lines) = (Vec::new(), Lines(body));
     while let Some(line) = lines.next() {
-        if let Some(status) = line.strip_prefix("HTTP/1.1 ") {
-            let code =
-                status.get(..3).and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok());
+        if let Some(status) = line.strip_prefix(b"HTTP/1.1 ") {
+            let code = status.get(..3).and_then(|code| StatusCode::from_bytes(code).ok());
             let Some(status) = code else { continue };
             parts.push(if status.is_success() {
                 Part::Done(Etag::default())
             } else {
                 let body = lines.by_ref().skip_while(|line| !line.is_empty());
-                let body: String = body.take_while(|line| !line.starts_with("--")).collect();
-                Part::Refused(Refusal::read(status, body.as_bytes()))
+                let body = body.take_while(|line| !line.starts_with(b"--"));
+                Part::Refused(Refusal::read(status, &body.collect::<Vec<_>>().concat()))
             });
         } else if let (Some(Part::Done(etag)), Some((name, value))) =
-            (parts.last_mut(), line.split_once(':'))
-            && name.eq_ignore_ascii_case("etag")
+            (parts.last_mut(), line.split_at_checked(ETAG.len()))
+            && name.eq_ignore_ascii_case(ETAG)
         {
-            value.trim().clone_into(&mut etag.0);
+            etag.0 = String::from_utf8_lossy(value.trim_ascii()).into_owned();
         }
     }
     parts
+}
+
+/// What a header begins with that tells the version of a row.
+const ETAG: &[u8] = b"etag:";
+
+/// The lines of an answer, without what ends them.
+struct Lines<'b>(&'b [u8]);
+
+impl<'b> Iterator for Lines<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', self.0).unwrap_or(self.0.len());
+        let (line, rest) = self.0.split_at_checked(end)?;
+        self.0 = rest.get(1..).unwrap_or_default();
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    }
 }
 
 #[cfg(test)]

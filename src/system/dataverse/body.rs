@@ -132,12 +132,12 @@ impl Members<'_> {
         match value {
             Value::Null => self.bare("null"),
             Value::Text(text) => self.text(&[text]),
-            Value::Integer(number) => self.bare(number.to_string()),
+            Value::Integer(number) => self.bare(itoa::Buffer::new().format(*number)),
             Value::Decimal(number) => self.bare(number.to_string()),
             Value::Boolean(yes) => self.bare(if *yes { "true" } else { "false" }),
-            Value::Date(date) => self.text(&[&date.to_string()]),
-            Value::Time(time) => self.text(&[&whole_seconds(*time).to_string()]),
-            Value::Guid(id) => self.text(&[&id.to_string()]),
+            Value::Date(date) => quote::push_date(*date, self.json),
+            Value::Time(time) => quote::push_time(whole_seconds(*time), self.json),
+            Value::Guid(id) => quote::push_id(*id, self.json),
             Value::Choices(_) => self.text(&[&value.to_string()]),
             Value::Lookup(_) => return Err(unwritable()),
         }

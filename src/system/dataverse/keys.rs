@@ -5,6 +5,7 @@
 //! (Dataverse Web API, addressing by alternate key). Such rows are found by a filter and addressed
 //! by id.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -14,7 +15,7 @@ use super::names::Table;
 use crate::row::{Key, Value};
 
 /// Characters that no address by key may hold.
-const FORBIDDEN: &[char] = &['/', '<', '>', '*', '%', '&', ':', '\\', '?', '+'];
+const FORBIDDEN: &[u8] = br"/<>*%&:\?+";
 
 /// Encoded in a path or a query: all but what addresses and filters are made of.
 const IN_URL: &AsciiSet = &NON_ALPHANUMERIC
@@ -56,11 +57,21 @@ impl Address {
     /// does not decode there then still sees every usual key as it is.
     pub(super) fn reference(&self, table: &Table) -> String {
         match self {
-            Self::Key(key) => format!("{}({})", table.set, key.replace('#', "%23")),
+            Self::Key(key) => {
+                let mut text = String::with_capacity(table.set.len() + key.len() + 8);
+                text.push_str(&table.set);
+                text.push('(');
+                push_replaced(key, ('#', "%23"), &mut text);
+                text.push(')');
+                text
+            }
             Self::Id(id) => format!("{}({id})", table.set),
         }
     }
 }
+
+/// The usual length of a key in an address.
+const USUAL: usize = 64;
 
 /// Column and value of every part of a key; lookups are resolved to ids before.
 pub(super) type Parts = Vec<(String, Value)>;
@@ -72,13 +83,17 @@ pub(super) fn address(table: &Table, parts: &Parts) -> Option<Address> {
     {
         return Some(Address::Id(*id));
     }
-    let mut text = String::new();
+    let mut text = String::with_capacity(USUAL);
     for (column, value) in parts {
         if !fits_address(value) {
             return None;
         }
-        let comma = if text.is_empty() { "" } else { "," };
-        _ = write!(text, "{comma}{}={}", property(table, column, value), literal(value)?);
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(&property(table, column, value));
+        text.push('=');
+        push_literal(value, &mut text)?;
     }
     Some(Address::Key(text))
 }
@@ -86,7 +101,10 @@ pub(super) fn address(table: &Table, parts: &Parts) -> Option<Address> {
 /// A filter that exactly the rows with this key pass; `None` when a part has no literal.
 pub(super) fn filter(table: &Table, parts: &Parts) -> Option<String> {
     let tests = parts.iter().map(|(path, value)| {
-        Some(format!("{} eq {}", property(table, path, value), literal(value)?))
+        let mut test = property(table, path, value).into_owned();
+        test.push_str(" eq ");
+        push_literal(value, &mut test)?;
+        Some(test)
     });
     Some(tests.collect::<Option<Vec<String>>>()?.join(" and "))
 }
@@ -109,19 +127,18 @@ pub(super) fn made_id(table: &str, key: &Key) -> Uuid {
 }
 
 /// An id in a key column that is not the table's own id is a lookup's, which has a name of its own.
-fn property(table: &Table, path: &str, value: &Value) -> String {
-    let own = path == table.id || path.ends_with(&format!("/{}", table.id));
-    match (value, path.rsplit_once('/')) {
-        (Value::Guid(_), _) if own => path.to_owned(),
-        (Value::Guid(_), Some((way, column))) => format!("{way}/_{column}_value"),
-        (Value::Guid(_), None) => format!("_{path}_value"),
-        (_, _) => path.to_owned(),
+fn property<'p>(table: &Table, path: &'p str, value: &Value) -> Cow<'p, str> {
+    let (way, column) = path.rsplit_once('/').map_or((None, path), |(way, name)| (Some(way), name));
+    match (value, way) {
+        (Value::Guid(_), Some(way)) if column != table.id => format!("{way}/_{column}_value").into(),
+        (Value::Guid(_), None) if column != table.id => format!("_{column}_value").into(),
+        (_, _) => path.into(),
     }
 }
 
 fn fits_address(value: &Value) -> bool {
     match value {
-        Value::Text(text) => !text.contains(FORBIDDEN),
+        Value::Text(text) => !text.bytes().any(|byte| FORBIDDEN.contains(&byte)),
         Value::Time(_) | Value::Null | Value::Choices(_) | Value::Lookup(_) => false,
         Value::Integer(_)
         | Value::Decimal(_)
@@ -131,17 +148,34 @@ fn fits_address(value: &Value) -> bool {
     }
 }
 
-/// The OData literal of a value; none for what no key can hold.
-fn literal(value: &Value) -> Option<String> {
+/// Appends the OData literal of a value; none for what no key can hold.
+fn push_literal(value: &Value, to: &mut String) -> Option<()> {
     match value {
-        Value::Text(text) => Some(format!("'{}'", text.replace('\'', "''"))),
+        Value::Text(text) => {
+            to.push('\'');
+            push_replaced(text, ('\'', "''"), to);
+            to.push('\'');
+        }
         Value::Integer(_)
         | Value::Decimal(_)
         | Value::Boolean(_)
         | Value::Date(_)
         | Value::Time(_)
-        | Value::Guid(_) => Some(value.to_string()),
-        Value::Null | Value::Choices(_) | Value::Lookup(_) => None,
+        | Value::Guid(_) => {
+            let _infallible = write!(to, "{value}");
+        }
+        Value::Null | Value::Choices(_) | Value::Lookup(_) => return None,
+    }
+    Some(())
+}
+
+/// Appends a text with each of a character replaced.
+fn push_replaced(text: &str, (char, by): (char, &str), to: &mut String) {
+    for (place, piece) in text.split(char).enumerate() {
+        if place > 0 {
+            to.push_str(by);
+        }
+        to.push_str(piece);
     }
 }
 
@@ -185,7 +219,7 @@ mod tests {
 
     #[test]
     fn every_forbidden_character_and_every_time_goes_by_a_filter() {
-        for char in FORBIDDEN {
+        for char in FORBIDDEN.iter().copied().map(char::from) {
             assert_eq!(path(&[("acme_number", text(&format!("a{char}b")))]), None, "{char}");
         }
         let time = Value::Time(jiff::Timestamp::UNIX_EPOCH);
