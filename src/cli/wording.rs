@@ -94,11 +94,11 @@ pub fn entry_json(to: &Destination, entry: &Entry) -> Json {
         ..version.clone()
     };
     let applied = entry.applied.clone().map(|mut applied| {
-        applied.version = version(&applied.version);
+        Arc::make_mut(&mut applied).version = version(&applied.version);
         applied
     });
     let intent = entry.intent.clone().map(|mut intent| {
-        intent.version = version(&intent.version);
+        Arc::make_mut(&mut intent).version = version(&intent.version);
         intent
     });
     json!({ "applied": applied, "intent": intent, "loose": entry.loose, "held": entry.held,

@@ -240,7 +240,7 @@ fn readable(body: &[u8], limits: Limits) -> Result<&str, Fault> {
         let message = format!("the event has {} bytes; {} are allowed", body.len(), limits.bytes);
         return Err(Fault::new(fault::Kind::TooLarge, message));
     }
-    let text = std::str::from_utf8(body).map_err(|error| {
+    let text = simdutf8::compat::from_utf8(body).map_err(|error| {
         let message = format!("the event is not UTF-8, from byte {}", error.valid_up_to());
         malformed(message)
     })?;

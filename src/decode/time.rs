@@ -21,7 +21,10 @@ pub(crate) fn moment(text: &str) -> Option<Timestamp> {
         Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
     };
     let invariant = || Timestamp::strptime("%m/%d/%Y %H:%M:%S %:z", text).ok();
-    offset().or_else(utc).or_else(invariant)
+    // Behind the day, where it stands if there is one: to try in vain is dear.
+    let has_offset = text.get(10..).is_some_and(|time| time.contains(['Z', 'z', '+', '-']));
+    let moment = if has_offset { offset().or_else(utc) } else { utc().or_else(offset) };
+    moment.or_else(invariant)
 }
 
 /// Seconds until the year 5138, milliseconds and microseconds above: no source sends older ones.

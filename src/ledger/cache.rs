@@ -7,7 +7,7 @@
 //! everything else is decided again under the entry's version.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 
@@ -111,7 +111,7 @@ impl Cache {
         };
         drop(generations);
         let Known { applied, held, awaited, touched, left, etag, places } = known;
-        let (held, left) = (held.map(|held| *held), left.map(Vec::from).unwrap_or_default());
+        let (applied, left) = (applied.map(Arc::new), left.map(Vec::from).unwrap_or_default());
         let entry = Entry { applied, held, awaited, left, touched, ..Entry::default() };
         Some(Looked { entry, etag: Some(etag.into()), places })
     }
@@ -121,7 +121,7 @@ impl Cache {
         let name = self.name(slot);
         let known = looked.etag.as_ref().filter(|_| looked.entry.is_quiet()).map(|etag| Known {
             applied: looked.entry.applied.as_ref().map(|applied| self.thin(applied)),
-            held: looked.entry.held.clone().map(Box::new),
+            held: looked.entry.held.clone(),
             awaited: looked.entry.awaited,
             touched: looked.entry.touched,
             left: Some(&looked.entry.left).filter(|left| !left.is_empty()).cloned().map(Into::into),

@@ -83,7 +83,7 @@ pub fn decide(entry: &Entry, candidate: &Candidate<'_>, now: Timestamp) -> Decis
                 then: *then,
                 correlation: row.correlation,
             };
-            Decision::Record(Entry { held: Some(held), ..entry.clone() }, Outcome::Held)
+            Decision::Record(Entry { held: Some(Box::new(held)), ..entry.clone() }, Outcome::Held)
         }
         _ if row.only_if_known && !entry.is_known() => {
             Decision::Record(advanced(entry, candidate, now), Outcome::Filtered)
@@ -107,7 +107,7 @@ fn covers(held: &Held, row: &Row) -> bool {
 
 /// Whether a map that only creates rows is done with this one: it is there, whoever created it.
 fn is_created(entry: &Entry) -> bool {
-    let Some(Applied { version, .. }) = &entry.applied else { return false };
+    let Some(Applied { version, .. }) = entry.applied.as_deref() else { return false };
     match version.action.as_deref() {
         None => true,
         Some(Action::Upsert(_) | Action::Hold { .. }) => !version.wrote_nothing(),
@@ -153,7 +153,7 @@ fn advanced(entry: &Entry, candidate: &Candidate<'_>, now: Timestamp) -> Entry {
 /// Overtakes whatever intent there is; the overtaken claim becomes loose (rule 2).
 pub(super) fn claimed(entry: &Entry, version: Version, claim: Claim, lease: Timestamp) -> Entry {
     let mut next = entry.clone();
-    if let Some(overtaken) = next.intent.replace(Intent { version, claim, lease }) {
+    if let Some(overtaken) = next.intent.replace(Arc::new(Intent { version, claim, lease })) {
         next.loose.push(Loose { claim: overtaken.claim, lease: overtaken.lease });
     }
     next
@@ -170,7 +170,7 @@ fn apply(entry: &mut Entry, mut version: Version, target_id: Option<Uuid>, at: T
     }
     entry.touched &= version.wrote_nothing();
     entry.held.take_if(|held| !held.order.is_newer_than(&version.order));
-    entry.applied = Some(Applied { version, target_id, at });
+    entry.applied = Some(Arc::new(Applied { version, target_id, at }));
 }
 
 /// The claims in `entry` whose lease is over: their writes have landed or died.
@@ -207,7 +207,7 @@ pub fn settle(
     if entry.intent.as_ref().is_some_and(|intent| intent.claim == claim) {
         let mut next = entry.clone();
         let intent = next.intent.take();
-        if entry.applied.as_ref().is_some_and(newer) {
+        if entry.applied.as_deref().is_some_and(newer) {
             next.loose.extend(intent.map(|intent| Loose { claim, lease: intent.lease }));
             return Settlement::Loosen(next);
         }
@@ -293,13 +293,13 @@ pub fn tend(entry: &Entry, claim: Claim, lease: Timestamp, now: Timestamp) -> Te
     if next.intent.is_some() {
         return Tending::Wait;
     }
-    let unapplied = |intent: &Intent| {
+    let unapplied = |intent: &Arc<Intent>| {
         let applied = entry.applied.as_ref();
         applied.is_none_or(|applied| intent.version.is_newer_than(&applied.version))
     };
     if let Some(intent) = abandoned.filter(unapplied).filter(|i| i.version.action.is_some()) {
         let version = intent.version.clone();
-        next.intent = Some(Intent { version: intent.version, claim, lease });
+        next.intent = Some(Arc::new(Intent { version: version.clone(), claim, lease }));
         return Tending::Resume(next, version);
     }
     let Some(version) = newest(&next, None).filter(|version| version.action.is_some()) else {

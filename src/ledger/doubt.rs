@@ -1,5 +1,7 @@
 //! Entries one after the other, and doubt in what they say: for comparing them with the target.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +84,7 @@ impl Revision for Doubting {
         }
         let mut entry = entry.clone();
         if let Some(applied) = &mut entry.applied {
-            applied.version.hash = RowHash::DOUBTED;
+            Arc::make_mut(applied).version.hash = RowHash::DOUBTED;
         }
         Some(entry)
     }

@@ -14,13 +14,13 @@ use crate::row::{Action, Removal, RowHash, State};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// What the target holds, as far as settled claims tell.
-    pub applied: Option<Applied>,
+    pub applied: Option<Arc<Applied>>,
     /// A write under way.
-    pub intent: Option<Intent>,
+    pub intent: Option<Arc<Intent>>,
     /// Claims that were overtaken before they settled: their writes may lie over newer ones.
     pub loose: Vec<Loose>,
     /// A removal that waits for its time.
-    pub held: Option<Held>,
+    pub held: Option<Box<Held>>,
     /// Rows are parked until this one is there: whoever finds it there wakes them.
     pub awaited: bool,
     /// Things of the source that had this key and left it.
@@ -129,7 +129,7 @@ impl Entry {
     /// to it.
     pub fn is_there(&self) -> bool {
         self.applied.as_ref().is_some_and(|applied| {
-            let Applied { version, .. } = applied;
+            let Applied { version, .. } = &**applied;
             let deleted =
                 matches!(version.action.as_deref(), Some(Action::Remove(Removal::Delete)));
             // A row that was kept as it is was there before.

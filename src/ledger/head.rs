@@ -9,7 +9,10 @@ use crate::quote;
 const USUAL: usize = 384;
 
 /// The head of what is applied.
-pub(super) fn applied(Applied { version, target_id, at }: &Applied, place: Option<Place>) -> String {
+pub(super) fn applied(
+    Applied { version, target_id, at }: &Applied,
+    place: Option<Place>,
+) -> String {
     let mut json = begun(version, place);
     if let Some(id) = target_id {
         json.extend_from_slice(br#","id":"#);
@@ -121,17 +124,19 @@ mod tests {
         );
         let order = (prop::option::of(any::<u64>()), moment(), tie);
         (order, any::<u32>(), any::<u128>(), prop::option::of(any::<u128>())).prop_map(
-            |((version, emitted, (enqueued, partition, sequence)), map_version, id, thing)| Version {
-                order: Order {
-                    version,
-                    emitted,
-                    tie: Tie { enqueued, partition: partition.map(Arc::from), sequence },
-                },
-                hash: RowHash::DOUBTED,
-                action: None,
-                map_version,
-                correlation: Correlation(Uuid::from_u128(id)),
-                thing: thing.map(Uuid::from_u128),
+            |((version, emitted, (enqueued, partition, sequence)), map_version, id, thing)| {
+                Version {
+                    order: Order {
+                        version,
+                        emitted,
+                        tie: Tie { enqueued, partition: partition.map(Arc::from), sequence },
+                    },
+                    hash: RowHash::DOUBTED,
+                    action: None,
+                    map_version,
+                    correlation: Correlation(Uuid::from_u128(id)),
+                    thing: thing.map(Uuid::from_u128),
+                }
             },
         )
     }

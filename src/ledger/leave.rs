@@ -50,7 +50,7 @@ pub(super) fn leave(
         Action::Hold { .. } if entry.held.is_some() => nothing(next, Outcome::Unchanged),
         Action::Hold { due, then } => {
             let (due, then, correlation) = (*due, *then, row.correlation);
-            next.held = Some(Held { order, due, then, correlation });
+            next.held = Some(Box::new(Held { order, due, then, correlation }));
             Decision::Record(next, Outcome::Held)
         }
         Action::Remove(_) => {

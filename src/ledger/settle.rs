@@ -278,7 +278,7 @@ fn concluded(Revised { revision, result }: Revised<Settling>) -> Conclusion {
         Some(Settled::Applied) => Conclusion::done(landing.outcome(), &looked.entry),
         Some(Settled::Done) => {
             let newer = |applied: &super::entry::Applied| applied.version.is_newer_than(&mine.0);
-            let superseded = looked.entry.applied.as_ref().is_some_and(newer);
+            let superseded = looked.entry.applied.as_deref().is_some_and(newer);
             let outcome = if superseded { Outcome::Superseded } else { landing.outcome() };
             Conclusion::done(outcome, &looked.entry)
         }

@@ -147,7 +147,7 @@ impl Ledger {
                 self.read_row(entity, place).await?
             };
             let version = Version { order, hash, action, map_version: map, correlation, thing };
-            entry.applied = Some(Applied { version, target_id: id, at: settled });
+            entry.applied = Some(Arc::new(Applied { version, target_id: id, at: settled }));
             places.applied = place;
         }
         if let Some(coming) = coming {
@@ -160,7 +160,7 @@ impl Ledger {
                 None => self.read_row(entity, place).await?,
             };
             let version = Version { order, hash, action, map_version: map, correlation, thing };
-            entry.intent = Some(Intent { version, claim, lease });
+            entry.intent = Some(Arc::new(Intent { version, claim, lease }));
             places.intent = place;
         }
         Ok((entry, places))

@@ -165,7 +165,8 @@ impl Pipeline {
             return Ok(());
         }
         self.rouse(rows).await?;
-        let keys: Vec<_> = rows.iter().map(|row| (Arc::clone(&row.to.map), row.key.clone())).collect();
+        let keys: Vec<_> =
+            rows.iter().map(|row| (Arc::clone(&row.to.map), row.key.clone())).collect();
         self.ledger.met(&keys).await
     }
 

@@ -320,7 +320,7 @@ fn of_entry(map: &crate::mapping::Map, entry: Entry, key: Key) -> Ours {
         to: Arc::clone(&map.destination),
         key,
         action: Action::Upsert(columns).into(),
-        order: applied.version.order,
+        order: applied.version.order.clone(),
         correlation: applied.version.correlation,
         only_if_known: false,
         thing: None,

@@ -64,7 +64,7 @@ impl Envelope {
     /// Takes the body of a call apart, whichever function it is for, and lets go of it as soon as may be:
     /// it can be long, and so can be what is in it.
     pub fn parse(body: Bytes) -> Result<Self, Fault> {
-        let text = std::str::from_utf8(&body)
+        let text = simdutf8::basic::from_utf8(&body)
             .map_err(|_| Fault::new(Kind::Malformed, "the host's envelope is not UTF-8"))?;
         if let Some((name, bodies, metadata)) = batch(text) {
             let inputs = vec![(name.to_owned(), Input::of_texts(bodies))];

@@ -1,6 +1,7 @@
 //! Writers, messages, a target and one ledger entry, as a transition system.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use concord::ledger::decide::{self, Candidate, Decision, Settlement, Tending};
 use concord::ledger::entry::{Claim, Entry, Version};
@@ -268,7 +269,7 @@ impl Protocol {
     fn tending(&self, state: &State) -> Option<Tending> {
         let mut seen = at(&state.entry, &state.over());
         if self.is(Mutant::KeepAbandonedIntent) {
-            seen.intent.iter_mut().for_each(|intent| intent.lease = RUNNING);
+            seen.intent.iter_mut().for_each(|intent| Arc::make_mut(intent).lease = RUNNING);
         }
         match decide::tend(&seen, claim(state.next_claim), RUNNING, NOW) {
             Tending::Rest | Tending::Wait => None,
@@ -618,7 +619,7 @@ trait Rename {
 
 impl Rename for Entry {
     fn rename(&mut self, rename: &impl Fn(&mut Claim)) {
-        self.intent.iter_mut().for_each(|intent| rename(&mut intent.claim));
+        self.intent.iter_mut().for_each(|intent| rename(&mut Arc::make_mut(intent).claim));
         self.loose.iter_mut().for_each(|loose| rename(&mut loose.claim));
     }
 }

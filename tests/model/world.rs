@@ -67,13 +67,13 @@ pub(crate) fn at(entry: &Entry, over: &BTreeSet<Claim>) -> Entry {
     let lease = |claim: &Claim| if over.contains(claim) { OVER } else { RUNNING };
     let mut entry = entry.clone();
     if let Some(intent) = &mut entry.intent {
-        intent.lease = lease(&intent.claim);
+        Arc::make_mut(intent).lease = lease(&intent.claim);
     }
     for loose in &mut entry.loose {
         loose.lease = lease(&loose.claim);
     }
     if let Some(applied) = &mut entry.applied {
-        applied.at = NOW;
+        Arc::make_mut(applied).at = NOW;
     }
     entry
 }

@@ -181,7 +181,8 @@ action = "delete"
             correlation: row.correlation,
         };
         let applied = Applied { version, target_id: Some(uuid::Uuid::nil()), at };
-        let entry = Entry { applied: Some(applied), held: Some(held), ..Entry::default() };
+        let entry =
+            Entry { applied: Some(applied.into()), held: Some(held.into()), ..Entry::default() };
         mapped.known = Some(Ok((entry, Preview::Unchanged)));
     }
 

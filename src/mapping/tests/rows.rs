@@ -17,10 +17,7 @@ team = "${TEAM}"
 "#);
     let row =
         map.row(&change(r#"{"Name":" A ","contact":"C-1","status":"Closed"}"#)).unwrap().unwrap();
-    assert_eq!(
-        (&*row.to.map, row.to.version, row.to.table.as_str()),
-        ("customer", 3, "account")
-    );
+    assert_eq!((&*row.to.map, row.to.version, row.to.table.as_str()), ("customer", 3, "account"));
     assert_eq!(row.key.to_string(), "00:104711");
     assert!(!row.only_if_known);
     let team = Owner::Team("4b0c8c1e-6d0c-5f0a-9a53-0f3f8a7c2f11".parse().unwrap());

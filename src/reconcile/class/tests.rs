@@ -25,14 +25,17 @@ fn version(minute: i64, action: Action) -> Version {
 fn written(minute: i64) -> Entry {
     let version = version(minute, Action::Upsert(Columns::default()));
     Entry {
-        applied: Some(Applied { version, target_id: None, at: at(minute) }),
+        applied: Some(Applied { version, target_id: None, at: at(minute) }.into()),
         ..Entry::default()
     }
 }
 
 fn removed(removal: Removal) -> Entry {
     let version = version(20, Action::Remove(removal));
-    Entry { applied: Some(Applied { version, target_id: None, at: at(20) }), ..Entry::default() }
+    Entry {
+        applied: Some(Applied { version, target_id: None, at: at(20) }.into()),
+        ..Entry::default()
+    }
 }
 
 fn facts(entry: &Entry) -> Facts<'_> {
@@ -60,7 +63,7 @@ fn a_row_that_waits_somewhere_is_explained_by_that_before_anything_else() {
         claim: Claim(Uuid::nil()),
         lease: at(100),
     };
-    let busy = Entry { intent: Some(intent), ..entry.clone() };
+    let busy = Entry { intent: Some(intent.into()), ..entry.clone() };
     let of = |facts: Facts<'_>| classify(&facts).unwrap();
     assert_eq!(of(Facts { poisoned: true, ..facts(&busy) }), Class::InFlight);
     assert_eq!(of(Facts { poisoned: true, parked: true, ..facts(&entry) }), Class::Poisoned);
@@ -71,7 +74,7 @@ fn a_row_that_waits_somewhere_is_explained_by_that_before_anything_else() {
         then: Removal::Delete,
         correlation: Correlation::default(),
     };
-    let held = Entry { held: Some(held), ..entry };
+    let held = Entry { held: Some(held.into()), ..entry };
     assert_eq!(of(Facts { wanted: Wanted::Nothing, ..facts(&held) }), Class::Held);
 }
 

@@ -130,7 +130,9 @@ pub(super) fn made_id(table: &str, key: &Key) -> Uuid {
 fn property<'p>(table: &Table, path: &'p str, value: &Value) -> Cow<'p, str> {
     let (way, column) = path.rsplit_once('/').map_or((None, path), |(way, name)| (Some(way), name));
     match (value, way) {
-        (Value::Guid(_), Some(way)) if column != table.id => format!("{way}/_{column}_value").into(),
+        (Value::Guid(_), Some(way)) if column != table.id => {
+            format!("{way}/_{column}_value").into()
+        }
         (Value::Guid(_), None) if column != table.id => format!("_{column}_value").into(),
         (_, _) => path.into(),
     }
