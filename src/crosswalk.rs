@@ -170,13 +170,12 @@ fn partition(map: &str, id: &str) -> String {
 fn operation(write: &Write) -> Operation {
     let Write { id, note, over } = write;
     let text = |value: serde_json::Result<String>| Property::Text(value.unwrap_or_default());
-    let mut properties =
-        BTreeMap::from([("key".to_owned(), text(serde_json::to_string(&note.key)))]);
+    let mut properties = BTreeMap::from([("key".into(), text(serde_json::to_string(&note.key)))]);
     if let Some(since) = &note.since {
-        properties.insert("since".to_owned(), text(serde_json::to_string(since)));
+        properties.insert("since".into(), text(serde_json::to_string(since)));
     }
     if !note.was.is_empty() {
-        properties.insert("was".to_owned(), text(serde_json::to_string(&note.was)));
+        properties.insert("was".into(), text(serde_json::to_string(&note.was)));
     }
     let entity = Entity { row: id.clone(), properties };
     match over {

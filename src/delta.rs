@@ -229,8 +229,8 @@ impl Places {
 
     async fn reach(&self, system: &str, table: &str, place: &Reached) -> Result<(), Fault> {
         let properties = BTreeMap::from([
-            ("token".to_owned(), Property::Text(place.token.0.clone())),
-            ("at".to_owned(), Property::Text(place.at.to_string())),
+            ("token".into(), Property::Text(place.token.0.clone())),
+            ("at".into(), Property::Text(place.at.to_string())),
         ]);
         let put = Operation::Put(Entity { row: row(system, table), properties });
         let kept = self.0.transact(PARTITION, vec![put]).await;

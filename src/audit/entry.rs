@@ -108,7 +108,7 @@ impl Entry {
         entry.deed.detail = cut(entry.deed.detail);
         entry.deed.subject = entry.deed.subject.chars().take(TEXT).collect();
         let json = serde_json::to_string(&entry).map_err(unreadable)?;
-        let properties = BTreeMap::from([(ENTRY.to_owned(), Property::Text(json))]);
+        let properties = BTreeMap::from([(ENTRY.into(), Property::Text(json))]);
         Ok(Entity { row: row(self.number), properties })
     }
 }

@@ -70,7 +70,7 @@ async fn an_entry_that_was_changed_or_taken_away_shows() {
     let stored = audit.table.get_many(PARTITION, &rows).await.unwrap().remove(0).unwrap();
     let Some(Property::Text(json)) = stored.entity.properties.get("entry") else { panic!() };
     let forged = Property::Text(json.replace("ann@", "bob@"));
-    let properties = BTreeMap::from([("entry".to_owned(), forged)]);
+    let properties = BTreeMap::from([("entry".into(), forged)]);
     let entity = Entity { row: rows[0].clone(), properties };
     audit.table.transact(PARTITION, vec![Operation::Put(entity)]).await.unwrap();
     assert_eq!(audit.check().await.unwrap(), Chain::Broken(3));

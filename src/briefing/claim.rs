@@ -88,6 +88,6 @@ impl Claims {
 
 fn entity(day: Date, claim: &Claim) -> Entity {
     let json = serde_json::to_string(claim).unwrap_or_default();
-    let properties = BTreeMap::from([(CLAIM.to_owned(), Property::Text(json))]);
+    let properties = BTreeMap::from([(CLAIM.into(), Property::Text(json))]);
     Entity { row: day.to_string(), properties }
 }

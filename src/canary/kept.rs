@@ -48,7 +48,7 @@ fn result(at: Timestamp) -> String {
 
 fn entity(row: &str, part: &impl Serialize) -> Result<Entity, Fault> {
     let text = serde_json::to_string(part).map_err(unreadable)?;
-    let properties = BTreeMap::from([("json".to_owned(), Property::Text(text))]);
+    let properties = BTreeMap::from([("json".into(), Property::Text(text))]);
     Ok(Entity { row: row.to_owned(), properties })
 }
 

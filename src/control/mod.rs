@@ -191,7 +191,7 @@ impl Control {
 
 fn entity<T: Serialize>(row: &str, value: &T) -> Result<Entity, Fault> {
     let text = serde_json::to_string(value).map_err(unreadable)?;
-    let properties = [("value".to_owned(), Property::Text(text))];
+    let properties = [("value".into(), Property::Text(text))];
     Ok(Entity { row: row.to_owned(), properties: properties.into() })
 }
 

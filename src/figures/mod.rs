@@ -109,7 +109,7 @@ impl Figures {
             let time = moment(*hour).to_zoned(TimeZone::UTC);
             let row = format!("{:02}~{map}~{}", time.hour(), self.process);
             let json = serde_json::to_string(&counts).unwrap_or_default();
-            let properties = BTreeMap::from([(COUNTS.to_owned(), Property::Text(json))]);
+            let properties = BTreeMap::from([(COUNTS.into(), Property::Text(json))]);
             days.entry(time.date()).or_default().push(Operation::Put(Entity { row, properties }));
         }
         for (day, rows) in days {

@@ -102,7 +102,10 @@ impl Ledger {
             let slot = self.slot(&row.to.map, &row.key);
             let known = self.cache.get(&slot);
             if known.is_none() {
-                *unknown.entry(slot.partition.clone()).or_default() += 1;
+                match unknown.get_mut(&slot.partition) {
+                    Some(keys) => *keys += 1,
+                    None => _ = unknown.insert(slot.partition.clone(), 1),
+                }
             }
             let asked = Asking::new((row, slot), (claim, lease), patient);
             asking.push((asked, known.map(Box::new)));

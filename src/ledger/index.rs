@@ -41,7 +41,7 @@ pub(super) fn keys(index: &Entity) -> Vec<String> {
 fn list(row: String, keys: &[&str]) -> Entity {
     let parts = keys.chunks(10).enumerate().map(|(part, keys)| {
         let text = serde_json::to_string(keys).unwrap_or_default();
-        (format!("keys{part}"), Property::Text(text))
+        (format!("keys{part}").into(), Property::Text(text))
     });
     Entity { row, properties: parts.collect() }
 }

@@ -42,7 +42,7 @@ async fn kept(table: &dyn Table) -> Result<Option<i64>, Fault> {
 
 /// The number from now on: this one, unless another instance was faster.
 async fn lay_out(table: &dyn Table, buckets: i64) -> Result<i64, Fault> {
-    let properties = BTreeMap::from([(BUCKETS.to_owned(), Property::Integer(buckets))]);
+    let properties = BTreeMap::from([(BUCKETS.into(), Property::Integer(buckets))]);
     let layout = Entity { row: ROW.to_owned(), properties };
     match table.transact(PARTITION, vec![Operation::Insert(layout)]).await {
         // Who may only read writes no entries either.

@@ -109,7 +109,7 @@ impl Ledger {
                 (blob, Property::Text(path))
             }
         };
-        entity.properties.insert(place.name().to_owned(), property);
+        entity.properties.insert(place.name().into(), property);
         Ok(place)
     }
 

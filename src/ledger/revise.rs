@@ -112,9 +112,14 @@ impl Ledger {
         }
         let mut buckets = BTreeMap::<String, Vec<Step<R>>>::new();
         for item in open {
-            let partition = item.revision.slot().partition.clone();
             match self.decide(item).await {
-                Ok(step) => buckets.entry(partition).or_default().push(step),
+                Ok(step) => {
+                    let partition = &step.item.revision.slot().partition;
+                    match buckets.get_mut(partition) {
+                        Some(steps) => steps.push(step),
+                        None => _ = buckets.insert(partition.clone(), vec![step]),
+                    }
+                }
                 Err(done) => finished.push(*done),
             }
         }

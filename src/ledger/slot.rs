@@ -41,7 +41,11 @@ impl Slot {
 
 /// The name of one bucket's partition.
 pub(super) fn partition(map: &str, bucket: u32) -> String {
-    format!("{map}-{bucket:02}")
+    let mut name = String::with_capacity(map.len() + 3);
+    name.push_str(map);
+    name.push_str(if bucket < 10 { "-0" } else { "-" });
+    name.push_str(itoa::Buffer::new().format(bucket));
+    name
 }
 
 fn encoded(text: &str) -> String {

@@ -63,7 +63,7 @@ impl Ledger {
     ) -> Result<(Entity, Places), Fault> {
         let mut entity = Entity { row: slot.row.clone(), ..Entity::default() };
         if before.etag.is_none() {
-            entity.properties.insert("key".to_owned(), Property::Text(key.json()));
+            entity.properties.insert("key".into(), Property::Text(key.json()));
         }
         let places = self.write_rows(&mut entity, before, (next, json)).await?;
         let was = &before.entry;
@@ -115,7 +115,7 @@ impl Ledger {
         let needed = [places.applied, places.intent];
         for place in [before.places.applied, before.places.intent].into_iter().flatten() {
             if !needed.contains(&Some(place)) {
-                entity.properties.insert(place.name().to_owned(), place.empty());
+                entity.properties.insert(place.name().into(), place.empty());
             }
         }
         Ok(places)
@@ -173,14 +173,18 @@ impl Ledger {
 }
 
 /// Writes a part, or leaves it empty.
-fn put<T: Serialize>(entity: &mut Entity, name: &str, part: Option<&T>) -> Result<(), Fault> {
+fn put<T: Serialize>(
+    entity: &mut Entity,
+    name: &'static str,
+    part: Option<&T>,
+) -> Result<(), Fault> {
     let json = part.map(serde_json::to_string).transpose().map_err(unreadable)?;
     put_json(entity, name, json.unwrap_or_default());
     Ok(())
 }
 
-fn put_json(entity: &mut Entity, name: &str, json: String) {
-    entity.properties.insert(name.to_owned(), Property::Text(json));
+fn put_json(entity: &mut Entity, name: &'static str, json: String) {
+    entity.properties.insert(name.into(), Property::Text(json));
 }
 
 fn get<T: DeserializeOwned>(entity: &Entity, name: &str) -> Result<Option<T>, Fault> {

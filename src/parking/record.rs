@@ -79,14 +79,14 @@ impl Parked {
         };
         let about = serde_json::to_string(&self.about).map_err(unreadable)?;
         let properties = [("about", about), (name, text)];
-        let properties = properties.map(|(name, text)| (name.to_owned(), Property::Text(text)));
+        let properties = properties.map(|(name, text)| (name.into(), Property::Text(text)));
         Ok(Entity { row: self.row(), properties: properties.into() })
     }
 
     pub(super) fn pointer(&self) -> Result<Entity, Fault> {
         let about = serde_json::to_string(&self.about).map_err(unreadable)?;
         let properties = [("about", about), ("to", self.row())];
-        let properties = properties.map(|(name, text)| (name.to_owned(), Property::Text(text)));
+        let properties = properties.map(|(name, text)| (name.into(), Property::Text(text)));
         Ok(Entity { row: self.pointer_row(), properties: properties.into() })
     }
 }

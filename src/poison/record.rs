@@ -233,10 +233,10 @@ impl Record {
         let json = serde_json::to_string(self).map_err(unreadable)?;
         let status = serde_json::to_string(&self.status).map_err(unreadable)?;
         let properties = BTreeMap::from([
-            ("record".to_owned(), Property::Text(json)),
+            ("record".into(), Property::Text(json)),
             // Beside the record, for people and reports that query the table.
-            ("status".to_owned(), Property::Text(status.trim_matches('"').to_owned())),
-            ("code".to_owned(), Property::Text(self.code.code().to_owned())),
+            ("status".into(), Property::Text(status.trim_matches('"').to_owned())),
+            ("code".into(), Property::Text(self.code.code().to_owned())),
         ]);
         Ok(Entity { row: self.id.row.clone(), properties })
     }

@@ -4,7 +4,6 @@
 //! Whole numbers and bytes travel as text beside an `<name>@odata.type`. Properties of a type that we
 //! never write (somebody edited the table by hand) are read as their JSON text.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine;
@@ -12,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::Property;
+use super::{Properties, Property};
 use crate::quote;
 
 const TYPE: &str = "@odata.type";
@@ -24,11 +23,7 @@ const LINE_ENDS: [char; 2] = ['\u{2028}', '\u{2029}'];
 
 /// Appends properties as a JSON object of one line: Azurite, a reader of multipart that is not careful,
 /// refuses a whole transaction for one more. `at` is where the row stands, when that is part of the object.
-pub(super) fn push(
-    at: Option<(&str, &str)>,
-    properties: &BTreeMap<String, Property>,
-    json: &mut Vec<u8>,
-) {
+pub(super) fn push(at: Option<(&str, &str)>, properties: &Properties, json: &mut Vec<u8>) {
     json.push(b'{');
     let start = json.len();
     if let Some((partition, row)) = at {
@@ -93,7 +88,7 @@ fn text(text: &str, json: &mut Vec<u8>) {
 pub(super) struct Read {
     pub(super) row: Option<String>,
     pub(super) etag: Option<String>,
-    pub(super) properties: BTreeMap<String, Property>,
+    pub(super) properties: Properties,
 }
 
 impl<'de> Deserialize<'de> for Read {
@@ -124,11 +119,11 @@ impl<'de> Visitor<'de> for Members {
             } else if is_the_services_own(&name) {
                 members.next_value::<IgnoredAny>()?;
             } else if let Some(property) = property(members.next_value()?) {
-                read.properties.insert(name, property);
+                read.properties.insert(name.into(), property);
             }
         }
         for (name, kind) in types {
-            if let Some(property) = read.properties.get_mut(&name) {
+            if let Some(property) = read.properties.get_mut(name.as_str()) {
                 retype(property, kind.as_str());
             }
         }
@@ -171,6 +166,8 @@ fn retype(property: &mut Property, kind: Option<&str>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use bytes::Bytes;
     use serde_json::json;
 
@@ -179,10 +176,10 @@ mod tests {
     #[test]
     fn every_type_comes_back_as_it_was() {
         let properties = BTreeMap::from([
-            ("text".to_owned(), Property::Text("12".into())),
-            ("lines".to_owned(), Property::Text("\u{2028}a\"\u{2028}\u{2029}b\n€".into())),
-            ("number".to_owned(), Property::Integer(i64::MIN)),
-            ("bytes".to_owned(), Property::Bytes(Bytes::from_static(&[0, 255, 10]))),
+            ("text".into(), Property::Text("12".into())),
+            ("lines".into(), Property::Text("\u{2028}a\"\u{2028}\u{2029}b\n€".into())),
+            ("number".into(), Property::Integer(i64::MIN)),
+            ("bytes".into(), Property::Bytes(Bytes::from_static(&[0, 255, 10]))),
         ]);
         let mut json = Vec::new();
         push(Some(("p", "r")), &properties, &mut json);
@@ -201,10 +198,10 @@ mod tests {
         }))
         .unwrap();
         let expected = BTreeMap::from([
-            ("small".to_owned(), Property::Integer(7)),
-            ("real".to_owned(), Property::Text("0.5".into())),
-            ("flag".to_owned(), Property::Text("true".into())),
-            ("broken".to_owned(), Property::Text("***".into())),
+            ("small".into(), Property::Integer(7)),
+            ("real".into(), Property::Text("0.5".into())),
+            ("flag".into(), Property::Text("true".into())),
+            ("broken".into(), Property::Text("***".into())),
         ]);
         assert_eq!((read.properties, read.etag.as_deref()), (expected, Some("W/\"1\"")));
     }

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn put(row: &str, name: &str, value: Property) -> Operation {
-        let properties = BTreeMap::from([(name.to_owned(), value)]);
+        let properties = BTreeMap::from([(name.to_owned().into(), value)]);
         Operation::Put(Entity { row: row.to_owned(), properties })
     }
 
@@ -203,7 +203,7 @@ mod tests {
         let large = put("b", "x", Property::Text("é".repeat(32_001)));
         assert!(matches!(check("p", &[fine, large]), Err(Error::TooLarge { index: Some(1) })));
         let bytes = Bytes::from(vec![0; 64 * 1024]);
-        let seventeen = (0..17).map(|i| (format!("x{i}"), Property::Bytes(bytes.clone())));
+        let seventeen = (0..17).map(|i| (format!("x{i}").into(), Property::Bytes(bytes.clone())));
         let entity = Entity { row: "r".into(), properties: seventeen.collect() };
         let error = check("p", &[Operation::Put(entity)]);
         assert!(matches!(error, Err(Error::TooLarge { index: Some(0) })));

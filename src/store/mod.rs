@@ -12,6 +12,7 @@ mod entity;
 mod limits;
 mod local;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -112,13 +113,16 @@ pub enum Property {
     Bytes(Bytes),
 }
 
+/// Values by their names, which are mostly known beforehand.
+pub type Properties = BTreeMap<Cow<'static, str>, Property>;
+
 /// One row of a table, inside a partition that the call names.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Entity {
     /// The row key: any text up to 512 UTF-16 units without control characters or `/ \ # ?`.
     pub row: String,
     /// Its values. At most 250.
-    pub properties: BTreeMap<String, Property>,
+    pub properties: Properties,
 }
 
 /// An entity as it was read.

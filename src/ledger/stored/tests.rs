@@ -30,7 +30,7 @@ impl Bench {
             let empty = [Property::Text(String::new()), Property::Bytes(bytes::Bytes::new())];
             name.starts_with("row_") && !empty.contains(property)
         });
-        (entry, full.map(|(name, _)| name).collect())
+        (entry, full.map(|(name, _)| name.into_owned()).collect())
     }
 }
 

@@ -70,14 +70,14 @@ impl Countries {
 }
 
 fn iso(text: &str) -> Option<rust_iso3166::CountryCode> {
-    let upper = text.to_ascii_uppercase();
+    let upper = || text.to_ascii_uppercase();
     if !text.is_empty() && text.len() <= 3 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return rust_iso3166::from_numeric_str(&format!("{text:0>3}"));
     }
     let named = |code: &&rust_iso3166::CountryCode| code.name.eq_ignore_ascii_case(text);
     match text.len() {
-        2 => rust_iso3166::from_alpha2(&upper),
-        3 => rust_iso3166::from_alpha3(&upper),
+        2 => rust_iso3166::from_alpha2(text).or_else(|| rust_iso3166::from_alpha2(&upper())),
+        3 => rust_iso3166::from_alpha3(text).or_else(|| rust_iso3166::from_alpha3(&upper())),
         _ => rust_iso3166::ALL.iter().find(named).copied(),
     }
 }

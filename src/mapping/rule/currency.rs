@@ -9,7 +9,8 @@ pub fn convert(text: &str, to: Currency) -> Result<String, Fault> {
     let found = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().ok().and_then(iso_currency::Currency::from_numeric)
     } else {
-        iso_currency::Currency::from_code(&text.to_ascii_uppercase())
+        let found = iso_currency::Currency::from_code(text);
+        found.or_else(|| iso_currency::Currency::from_code(&text.to_ascii_uppercase()))
     };
     let found = found.ok_or_else(|| inconvertible("it is no currency of ISO 4217"))?;
     Ok(match to {

@@ -2,21 +2,23 @@
 //! names out. Source of the list: crate `isolang`.
 
 use super::inconvertible;
+use super::text::lower;
 use crate::fault::Fault;
 use crate::mapping::file::Language;
 
 /// Converts a language.
 pub fn convert(text: &str, to: Language) -> Result<String, Fault> {
-    let lower = text.to_lowercase();
+    let lower = lower(text);
     let primary = lower.split(['-', '_']).next().unwrap_or_default();
     let found = match primary.len() {
         2 => isolang::Language::from_639_1(primary),
         3 => isolang::Language::from_639_3(primary),
         _ => None,
     };
-    let named = lower.clone();
-    let by_name =
-        || isolang::Language::match_names(move |name| name.to_lowercase() == named).next();
+    let by_name = || {
+        let named = lower.to_string();
+        isolang::Language::match_names(move |name| name.to_lowercase() == named).next()
+    };
     let found = found.or_else(by_name);
     let found = found.ok_or_else(|| inconvertible("it is no language of ISO 639"))?;
     match to {

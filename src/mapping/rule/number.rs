@@ -55,7 +55,8 @@ impl Notation {
         };
         let sign = usize::from(whole.starts_with(['-', '+']));
         let (sign, whole) = whole.split_at_checked(sign)?;
-        let mut plain = sign.trim_start_matches('+').to_owned();
+        let mut plain = String::with_capacity(text.len());
+        plain.push_str(sign.trim_start_matches('+'));
         match self.group.filter(|group| whole.contains(*group)) {
             None => plain.push_str(whole),
             Some(group) => {

@@ -46,7 +46,7 @@ impl Step {
             Self::TrimEnd(chars) => text.trim_end_matches(chars.as_slice()).into(),
             Self::Replace(pattern, with) => pattern.replace_all(text, with.as_str()),
             Self::Case(Case::Upper) => text.to_uppercase().into(),
-            Self::Case(Case::Lower) => text.to_lowercase().into(),
+            Self::Case(Case::Lower) => lower(text),
             Self::Case(Case::Title) => title(text).into(),
         })
     }
@@ -82,6 +82,12 @@ fn title(text: &str) -> String {
         inside = char.is_alphanumeric() || (inside && matches!(char, '\'' | '’'));
     }
     out
+}
+
+/// A text in lower case, borrowed when it is that already.
+pub fn lower(text: &str) -> Cow<'_, str> {
+    let same = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if same { text.into() } else { text.to_lowercase().into() }
 }
 
 /// Cuts a text to so many characters; `None` when it is short enough.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use indexmap::IndexMap;
 
 use super::number::integer;
+use super::text::lower;
 use super::{inconvertible, value_unknown};
 use crate::fault::Fault;
 use crate::row::Value;
@@ -51,7 +52,7 @@ impl YesNo {
 
     /// Yes or no.
     pub fn read(&self, text: &str) -> Result<bool, Fault> {
-        let found = self.0.get(&text.to_lowercase()).copied();
+        let found = self.0.get(&*lower(text)).copied();
         found.ok_or_else(|| inconvertible("it is none of the words for yes and no"))
     }
 }

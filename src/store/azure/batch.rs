@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn every_line_ends_in_cr_lf_and_conditions_are_headers() {
-        let properties = BTreeMap::from([("n".to_owned(), Property::Integer(1))]);
+        let properties = BTreeMap::from([("n".into(), Property::Integer(1))]);
         let entity = Entity { row: "o'brien".into(), properties };
         let operations =
             [Operation::Replace(entity, Etag("W/\"1\"".into())), Operation::Discard("b".into())];
@@ -207,9 +207,9 @@ mod tests {
             bytes in proptest::collection::vec(any::<u8>(), 0..300),
         ) {
             let properties = BTreeMap::from([
-                ("text".to_owned(), Property::Text(text)),
-                ("bytes".to_owned(), Property::Bytes(bytes.into())),
-                ("number".to_owned(), Property::Integer(i64::MIN)),
+                ("text".into(), Property::Text(text)),
+                ("bytes".into(), Property::Bytes(bytes.into())),
+                ("number".into(), Property::Integer(i64::MIN)),
             ]);
             let entity = Entity { row, properties };
             let operation = Operation::Replace(entity, Etag("W/\"datetime'2026-01-01'\"".into()));

@@ -115,7 +115,7 @@ fn refused(status: u16, headers: &'static str, code: &str) -> Reply {
 }
 
 fn put(row: &str) -> Operation {
-    let properties = BTreeMap::from([("value".to_owned(), Property::Integer(1))]);
+    let properties = BTreeMap::from([("value".into(), Property::Integer(1))]);
     Operation::Put(Entity { row: row.to_owned(), properties })
 }
 

@@ -14,7 +14,7 @@ async fn opened(folder: &Path) -> Result<Stores, Error> {
 }
 
 fn entity(row: &str, value: i64) -> Entity {
-    let properties = BTreeMap::from([("value".to_owned(), Property::Integer(value))]);
+    let properties = BTreeMap::from([("value".into(), Property::Integer(value))]);
     Entity { row: row.to_owned(), properties }
 }
 

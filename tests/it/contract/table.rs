@@ -31,7 +31,7 @@ super::everywhere! {
 }
 
 fn entity(row: &str, value: impl Into<String>) -> Entity {
-    let properties = BTreeMap::from([("value".to_owned(), Property::Text(value.into()))]);
+    let properties = BTreeMap::from([("value".into(), Property::Text(value.into()))]);
     Entity { row: row.to_owned(), properties }
 }
 
@@ -57,13 +57,13 @@ fn conflict_at(answer: Result<Vec<Etag>, Error>) -> usize {
 async fn a_row_comes_back_as_it_was_put(stores: &Stores) {
     let table = &*stores.ledger;
     let properties = BTreeMap::from([
-        ("text".to_owned(), Property::Text("ærø \"quoted\" \\ \r\n\t 🜚 2026-01-01".into())),
-        ("empty".to_owned(), Property::Text(String::new())),
-        ("least".to_owned(), Property::Integer(i64::MIN)),
-        ("most".to_owned(), Property::Integer(i64::MAX)),
-        ("small".to_owned(), Property::Integer(7)),
-        ("bytes".to_owned(), Property::Bytes(Bytes::from_static(&[0, 1, 13, 10, 255]))),
-        ("none".to_owned(), Property::Bytes(Bytes::new())),
+        ("text".into(), Property::Text("ærø \"quoted\" \\ \r\n\t 🜚 2026-01-01".into())),
+        ("empty".into(), Property::Text(String::new())),
+        ("least".into(), Property::Integer(i64::MIN)),
+        ("most".into(), Property::Integer(i64::MAX)),
+        ("small".into(), Property::Integer(7)),
+        ("bytes".into(), Property::Bytes(Bytes::from_static(&[0, 1, 13, 10, 255]))),
+        ("none".into(), Property::Bytes(Bytes::new())),
     ]);
     let first = Entity { row: "r".into(), properties };
     let etags = write(table, vec![Operation::Insert(first.clone())]).await;
@@ -84,7 +84,7 @@ async fn what_is_merged_leaves_the_rest_alone(stores: &Stores) {
     let table = &*stores.ledger;
     let of = |properties: [(&str, Property); 2]| Entity {
         row: "o'r".into(),
-        properties: properties.map(|(name, value)| (name.to_owned(), value)).into(),
+        properties: properties.map(|(name, value)| (name.to_owned().into(), value)).into(),
     };
     let text = |text: &str| Property::Text(text.into());
     let bytes = Property::Bytes(Bytes::from_static(&[0, 255]));
@@ -326,8 +326,7 @@ async fn what_is_too_large_is_named(stores: &Stores) {
     assert!(matches!(answer, Err(Error::TooLarge { .. })), "{answer:?}");
     let heavy: Vec<_> = (0..100)
         .map(|i| {
-            let halves =
-                ["x", "y"].map(|name| (name.to_owned(), Property::Text("x".repeat(25_000))));
+            let halves = ["x", "y"].map(|name| (name.into(), Property::Text("x".repeat(25_000))));
             Operation::Put(Entity { row: i.to_string(), properties: halves.into() })
         })
         .collect();
@@ -341,8 +340,7 @@ async fn a_transaction_as_large_as_can_be_passes(stores: &Stores) {
     let mut operations = Vec::new();
     let mut sum = 0;
     for i in 0..100 {
-        let properties =
-            ["x", "y"].map(|name| (name.to_owned(), Property::Text("é".repeat(10_000))));
+        let properties = ["x", "y"].map(|name| (name.into(), Property::Text("é".repeat(10_000))));
         let operation =
             Operation::Put(Entity { row: format!("{i}"), properties: properties.into() });
         sum += weight("p", &operation);
@@ -356,8 +354,8 @@ async fn a_transaction_as_large_as_can_be_passes(stores: &Stores) {
     let full = Entity {
         row: "full".into(),
         properties: BTreeMap::from([
-            ("text".to_owned(), Property::Text("✓".repeat(32_000))),
-            ("bytes".to_owned(), Property::Bytes(vec![7; 64 * 1024].into())),
+            ("text".into(), Property::Text("✓".repeat(32_000))),
+            ("bytes".into(), Property::Bytes(vec![7; 64 * 1024].into())),
         ]),
     };
     write(table, vec![Operation::Put(full.clone())]).await;
