@@ -83,6 +83,38 @@ fn push_escaped(byte: u8, json: &mut Vec<u8>) {
     json.extend_from_slice(&[b'\\', short]);
 }
 
+/// The text between the quotes of a JSON string that is known to be well-formed; none when it holds half of
+/// a pair of surrogates, or a whole one, which other readers tell apart.
+pub fn unescaped(inner: &str) -> Option<String> {
+    let mut rest = inner.as_bytes();
+    let mut text = Vec::with_capacity(rest.len() + WORD);
+    loop {
+        let plain = push_plain(rest, &mut text);
+        let Some(([escape, kind], after)) = rest.get(plain..)?.split_first_chunk() else {
+            return String::from_utf8(text).ok().filter(|_| plain == rest.len());
+        };
+        rest = after;
+        match (escape, kind) {
+            (b'\\', b'"' | b'\\' | b'/') => text.push(*kind),
+            (b'\\', b'n') => text.push(b'\n'),
+            (b'\\', b'r') => text.push(b'\r'),
+            (b'\\', b't') => text.push(b'\t'),
+            (b'\\', b'b') => text.push(8),
+            (b'\\', b'f') => text.push(12),
+            (b'\\', b'u') => {
+                let (digits, after) = after.split_first_chunk::<4>()?;
+                let unit = digits.iter().try_fold(0, |unit, digit| {
+                    Some(unit << 4 | char::from(*digit).to_digit(16)?)
+                });
+                let char = char::from_u32(unit?)?;
+                text.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+                rest = after;
+            }
+            (_, _) => return None,
+        }
+    }
+}
+
 /// Appends a moment as a JSON string, as `jiff` writes it: in UTC, with as many decimals as it has.
 pub fn push_time(moment: Timestamp, json: &mut Vec<u8>) {
     let at = Offset::UTC.to_datetime(moment);
@@ -153,6 +185,20 @@ mod tests {
             let mut json = Vec::new();
             push(&text, &mut json);
             prop_assert_eq!(String::from_utf8(json).unwrap(), serde_json::to_string(&text).unwrap());
+        }
+
+        #[test]
+        fn a_text_that_was_written_is_read_back(text in "[\\x00-\\x7f]{0,40}|\\PC{0,40}|[a-z\"\\\\/]{0,40}") {
+            let json = serde_json::to_string(&text).unwrap();
+            prop_assert_eq!(unescaped(&json[1..json.len() - 1]), Some(text));
+        }
+
+        #[test]
+        fn what_is_unescaped_is_what_serde_reads(inner in r#"([a-zé]|\\["\\/bfnrt]|\\u[0-9a-fA-F+]{3,4}|\\){0,12}"#) {
+            let read = serde_json::from_str::<String>(&format!("\"{inner}\"")).ok();
+            if let Some(text) = unescaped(&inner) {
+                prop_assert_eq!(read, Some(text));
+            }
         }
 
         #[test]

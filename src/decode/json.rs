@@ -11,6 +11,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::fault::{Fault, Kind};
+use crate::quote;
 
 /// The most members that one object may have.
 const MEMBERS: usize = 10_000;
@@ -67,7 +68,8 @@ pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     if let Some(plain) = plain(raw) {
         return Some(Cow::Borrowed(plain));
     }
-    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
+    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    quote::unescaped(inner).or_else(|| serde_json::from_str(raw.get()).ok()).map(Cow::Owned)
 }
 
 /// The text of a string without escapes.

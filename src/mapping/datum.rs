@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::quote;
 use crate::row::Value;
 
 /// A value on its way.
@@ -51,10 +52,10 @@ impl<'a> Datum<'a> {
         if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
             return Self::Text(inner.into());
         }
-        match serde_json::from_str::<String>(text) {
-            Ok(text) => Self::Text(text.into()),
+        match quote::unescaped(inner).or_else(|| serde_json::from_str(text).ok()) {
+            Some(text) => Self::Text(text.into()),
             // half of a surrogate pair is no text, though JSON lets it pass
-            Err(_) => Self::Json(text.into()),
+            None => Self::Json(text.into()),
         }
     }
 

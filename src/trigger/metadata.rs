@@ -4,6 +4,7 @@
 //!
 //! Source: Functions custom handler, how one value is encoded, and each trigger's section.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -95,18 +96,18 @@ impl Metadata {
         let all = ["Properties", "ApplicationProperties", "SystemProperties"].map(column);
         let place = |index: usize| {
             let properties = all.iter().filter_map(|column| at(column, index));
-            let key = at(&keys, index).and_then(scalar);
+            let key = at(&keys, index).and_then(json::scalar);
             Event {
                 origin: Origin {
                     stream: stream.clone(),
                     partition: partition.clone(),
-                    sequence: at(&numbers, index).and_then(|text| scalar(text)?.parse().ok()),
+                    sequence: at(&numbers, index).and_then(|raw| json::scalar(raw)?.parse().ok()),
                     enqueued: at(&times, index).or_else(|| at(&inserted, index)).and_then(time),
                     received: None,
                 },
                 properties: properties
                     .flat_map(carried)
-                    .chain(key.map(|key| ("partitionkey".to_owned(), key)))
+                    .chain(key.map(|key| ("partitionkey".to_owned(), key.into_owned())))
                     .collect(),
                 ..Event::default()
             }
@@ -116,7 +117,7 @@ impl Metadata {
 
     /// A member that is text.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        scalar(self.0.get(name)?)
+        json::scalar(self.get(name)?).map(Cow::into_owned)
     }
 
     /// A member that is a small whole number.
@@ -139,8 +140,8 @@ impl Metadata {
     }
 }
 
-fn at<'m>(column: &[&'m RawValue], index: usize) -> Option<&'m str> {
-    column.get(index).map(|raw| raw.get())
+fn at<'m>(column: &[&'m RawValue], index: usize) -> Option<&'m RawValue> {
+    column.get(index).copied()
 }
 
 #[derive(Deserialize)]
@@ -173,25 +174,21 @@ fn unwrapped(raw: &RawValue) -> String {
     inner.map_or_else(|| raw.get().to_owned(), |text| text.trim().to_owned())
 }
 
-fn scalar(text: &str) -> Option<String> {
-    json::scalar(serde_json::from_str(text).ok()?).map(std::borrow::Cow::into_owned)
-}
-
-fn time(text: &str) -> Option<Timestamp> {
-    moment(&scalar(text)?)
+fn time(raw: &RawValue) -> Option<Timestamp> {
+    moment(&json::scalar(raw)?)
 }
 
 /// The properties of one event that matter: CloudEvents attributes, trace context, content type.
-fn carried(text: &str) -> Vec<(String, String)> {
-    if text == "{}" {
+fn carried(raw: &RawValue) -> Vec<(String, String)> {
+    if raw.get() == "{}" {
         return Vec::new();
     }
-    let Ok(object) = json::object(text, "") else { return Vec::new() };
+    let Ok(object) = json::object(raw.get(), "") else { return Vec::new() };
     let members = object.0.iter().filter(|(name, _)| matters(name));
     let value = |raw: &RawValue| match json::type_of(raw) {
         Type::Object | Type::Array => Some(raw.get().to_owned()),
         Type::Text | Type::Plain | Type::Null => {
-            json::scalar(raw).map(std::borrow::Cow::into_owned)
+            json::scalar(raw).map(Cow::into_owned)
         }
     };
     members.filter_map(|(name, raw)| Some((name.to_string(), value(raw)?))).collect()
