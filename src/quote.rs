@@ -103,9 +103,9 @@ pub fn unescaped(inner: &str) -> Option<String> {
             (b'\\', b'f') => text.push(12),
             (b'\\', b'u') => {
                 let (digits, after) = after.split_first_chunk::<4>()?;
-                let unit = digits.iter().try_fold(0, |unit, digit| {
-                    Some(unit << 4 | char::from(*digit).to_digit(16)?)
-                });
+                let unit = digits
+                    .iter()
+                    .try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?));
                 let char = char::from_u32(unit?)?;
                 text.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
                 rest = after;
@@ -120,14 +120,10 @@ pub fn push_time(moment: Timestamp, json: &mut Vec<u8>) {
     let at = Offset::UTC.to_datetime(moment);
     json.push(b'"');
     push_day(at.date(), json);
-    let [hour, minute, second] = [at.hour(), at.minute(), at.second()].map(two);
-    let mut text = *b"T00:00:00";
-    for (place, digits) in text.chunks_exact_mut(3).zip([hour, minute, second]) {
-        if let [_, digit @ ..] = place {
-            digit.copy_from_slice(&digits);
-        }
+    for (mark, number) in [(b'T', at.hour()), (b':', at.minute()), (b':', at.second())] {
+        json.push(mark);
+        push_two(number, json);
     }
-    json.extend_from_slice(&text);
     let mut rest = at.subsec_nanosecond().unsigned_abs();
     if rest > 0 {
         let mut decimals = *b".000000000";
@@ -149,20 +145,24 @@ pub fn push_date(day: Date, json: &mut Vec<u8>) {
 }
 
 fn push_day(day: Date, json: &mut Vec<u8>) {
-    if day.year() < 0 {
+    let century = u8::try_from(day.year().div_euclid(100)).map(u8::cast_signed);
+    let (Ok(century), Ok(year)) = (century, i8::try_from(day.year().rem_euclid(100))) else {
+        // Years before the first have a sign and six digits.
         let _infallible = write!(json, "{day}");
         return;
+    };
+    push_two(century, json);
+    push_two(year, json);
+    for number in [day.month(), day.day()] {
+        json.push(b'-');
+        push_two(number, json);
     }
-    let [century, year] = [day.year() / 100, day.year() % 100].map(i16::to_le_bytes);
-    let [[a, b], [c, d]] = [century, year].map(|[number, _]| two(number.cast_signed()));
-    let [[e, f], [g, h]] = [day.month(), day.day()].map(two);
-    json.extend_from_slice(&[a, b, c, d, b'-', e, f, b'-', g, h]);
 }
 
 /// The two digits of a number below a hundred.
-fn two(number: i8) -> [u8; 2] {
+fn push_two(number: i8, json: &mut Vec<u8>) {
     let number = number.unsigned_abs();
-    [digit(number / 10), digit(number % 10)]
+    json.extend_from_slice(&[digit(number / 10), digit(number % 10)]);
 }
 
 /// Appends an id as a JSON string.

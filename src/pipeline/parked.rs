@@ -31,6 +31,9 @@ const NEVER: &str = "which was never seen, was left out by its map's filter, or 
 /// After so many tries a row whose parent seems to be there is left to the sweep.
 const TRIES: u32 = 4;
 
+/// Ledger entries by map and key.
+type Entries = Vec<(Arc<str>, Key)>;
+
 impl Pipeline {
     /// Parks what is open because a row is missing; what cannot be parked is handed back.
     pub(super) async fn park(
@@ -52,7 +55,7 @@ impl Pipeline {
             return Ok(rest);
         }
         self.parking.put(&parked).await?;
-        let keys: Vec<(Arc<str>, Key)> = parents.iter().flatten().cloned().collect();
+        let keys: Entries = parents.iter().flatten().cloned().collect();
         let there = self.ledger.expect(&keys).await?;
         let there: HashSet<&(Arc<str>, Key)> =
             keys.iter().zip(there).filter(|(_, there)| *there).map(|(key, _)| key).collect();
@@ -75,7 +78,7 @@ impl Pipeline {
     }
 
     /// What an open row waits for, and the entries that a write of it would settle.
-    fn waiting(&self, members: &[Member], open: &Open) -> Option<(Parked, Vec<(Arc<str>, Key)>)> {
+    fn waiting(&self, members: &[Member], open: &Open) -> Option<(Parked, Entries)> {
         let row = open.row.as_ref().filter(|_| open.fault.act() == Act::Park)?;
         let member = members.get(open.member)?;
         let (column, lookup) = missing(row, &open.fault)?;
@@ -109,7 +112,7 @@ impl Pipeline {
 
     /// The ledger entries of the row that a lookup means: one for each map that writes its table by the
     /// columns of the lookup.
-    fn written(&self, row: &Row, lookup: &Lookup) -> Vec<(Arc<str>, Key)> {
+    fn written(&self, row: &Row, lookup: &Lookup) -> Entries {
         let maps = self.maps.destinations().into_iter();
         let maps = maps.filter(|to| to.system == row.to.system && *to.table == *lookup.table);
         let key = |columns: &[String]| {

@@ -187,9 +187,7 @@ fn carried(raw: &RawValue) -> Vec<(String, String)> {
     let members = object.0.iter().filter(|(name, _)| matters(name));
     let value = |raw: &RawValue| match json::type_of(raw) {
         Type::Object | Type::Array => Some(raw.get().to_owned()),
-        Type::Text | Type::Plain | Type::Null => {
-            json::scalar(raw).map(Cow::into_owned)
-        }
+        Type::Text | Type::Plain | Type::Null => json::scalar(raw).map(Cow::into_owned),
     };
     members.filter_map(|(name, raw)| Some((name.to_string(), value(raw)?))).collect()
 }
