@@ -83,7 +83,8 @@ impl Outcome {
 pub struct Report {
     /// How many events there were.
     pub events: usize,
-    /// How many rows had each outcome, by map; `-` stands for events that no map could read.
+    /// How many rows had each outcome, by map; `-` stands for events that no map could read, or that wait
+    /// as a whole.
     pub outcomes: BTreeMap<(Arc<str>, Outcome), usize>,
     /// What became of each row, for the log of outcomes.
     pub rows: Vec<Told>,
