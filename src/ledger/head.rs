@@ -42,7 +42,7 @@ fn begun(version: &Version, place: Option<Place>) -> Vec<u8> {
     json.extend_from_slice(br#","hash":""#);
     json.extend_from_slice(&hash.digits());
     json.extend_from_slice(br#"","map":"#);
-    push_number(*map_version, &mut json);
+    quote::push_number(*map_version, &mut json);
     json.extend_from_slice(br#","correlation":"#);
     quote::push_id(correlation.0, &mut json);
     if let Some(thing) = thing {
@@ -60,7 +60,7 @@ fn push_order(Order { version, emitted, tie }: &Order, json: &mut Vec<u8>) {
     json.push(b'{');
     if let Some(version) = version {
         json.extend_from_slice(br#""v":"#);
-        push_number(*version, json);
+        quote::push_number(*version, json);
         json.push(b',');
     }
     json.extend_from_slice(br#""at":"#);
@@ -80,16 +80,12 @@ fn push_order(Order { version, emitted, tie }: &Order, json: &mut Vec<u8>) {
     }
     if let Some((number, index)) = tie.sequence {
         member(br#""n":["#, json);
-        push_number(number, json);
+        quote::push_number(number, json);
         json.push(b',');
-        push_number(index, json);
+        quote::push_number(index, json);
         json.push(b']');
     }
     json.extend_from_slice(if tie.is_empty() { b"}" } else { b"}}" });
-}
-
-fn push_number(number: impl itoa::Integer, json: &mut Vec<u8>) {
-    json.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 fn ended(mut json: Vec<u8>) -> String {

@@ -58,9 +58,7 @@ fn push_value(value: &Value, json: &mut Vec<u8>) {
     match value {
         Value::Null => json.extend_from_slice(b"null"),
         Value::Text(text) => quote::push(text, json),
-        Value::Integer(number) => {
-            json.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
-        }
+        Value::Integer(number) => quote::push_number(*number, json),
         Value::Boolean(yes) => json.extend_from_slice(if *yes { b"true" } else { b"false" }),
         Value::Date(day) => {
             json.extend_from_slice(br#"{"date":"#);

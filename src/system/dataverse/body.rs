@@ -132,7 +132,7 @@ impl Members<'_> {
         match value {
             Value::Null => self.bare("null"),
             Value::Text(text) => self.text(&[text]),
-            Value::Integer(number) => self.bare(itoa::Buffer::new().format(*number)),
+            Value::Integer(number) => quote::push_number(*number, self.json),
             Value::Decimal(number) => self.bare(number.to_string()),
             Value::Boolean(yes) => self.bare(if *yes { "true" } else { "false" }),
             Value::Date(date) => quote::push_date(*date, self.json),
